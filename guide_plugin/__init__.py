@@ -1,0 +1,73 @@
+"""Take a person out of a generative model, and prove it. Importing this package imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from guide_plugin.adapter import API_VERSION, Adapter, LocalCheckpoint, Match, RepoListing, Synthesis, View
+from guide_plugin.errors import (
+    AdapterError,
+    HubError,
+    PluginError,
+    Refused,
+    UnlearnError,
+    UnsafeCheckpoint,
+    UsageError,
+)
+from guide_plugin.hookspecs import RegisterAdapter, RegisterOperator, RegisterRecogniser, hookimpl
+from guide_plugin.plugins import PluginHost
+
+if TYPE_CHECKING:
+    from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
+    from guide_plugin.pipeline import Outcome, unlearn
+    from guide_plugin.recipe import Recipe
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Losses": "operator",
+    "Networks": "operator",
+    "Operator": "operator",
+    "OperatorSettings": "operator",
+    "Subject": "operator",
+    "Outcome": "pipeline",
+    "unlearn": "pipeline",
+    "Recipe": "recipe",
+}
+
+__all__ = [
+    "API_VERSION",
+    "Adapter",
+    "AdapterError",
+    "HubError",
+    "LocalCheckpoint",
+    "Losses",
+    "Match",
+    "Networks",
+    "Operator",
+    "OperatorSettings",
+    "Outcome",
+    "PluginError",
+    "PluginHost",
+    "Recipe",
+    "Refused",
+    "RegisterAdapter",
+    "RegisterOperator",
+    "RegisterRecogniser",
+    "RepoListing",
+    "Subject",
+    "Synthesis",
+    "UnlearnError",
+    "UnsafeCheckpoint",
+    "UsageError",
+    "View",
+    "hookimpl",
+    "unlearn",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"guide_plugin.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,32 @@
+"""Frozen networks that look at pictures; as a plugin, the recognisers that come with this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guide_plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import torch
+
+    from guide_plugin.hookspecs import RegisterRecogniser
+    from guide_plugin.operator import Embedder
+
+
+def _facenet(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.facenet import load_facenet
+
+    return load_facenet(weights, device)
+
+
+def _small(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.recognition import load_small
+
+    return load_small(weights, device)
+
+
+@hookimpl
+def unlearn_register_recognisers(register: RegisterRecogniser) -> None:
+    register("facenet", _facenet, "InceptionResnetV1 trained on VGGFace2 (facenet-pytorch)", True)
+    register("small", _small, "a small residual network; needs the file of its weights: small:FILE", True)

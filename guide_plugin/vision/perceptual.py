@@ -5,9 +5,16 @@ Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perc
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from guide_plugin.errors import HubError, UsageError
+from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 
 
 class ConvPerceptual(nn.Module):
@@ -50,11 +57,67 @@ class ConvPerceptual(nn.Module):
             if i:
                 x = F.max_pool2d(x, 2)
             x = F.relu(conv(x))
-            norm = (x.square().sum(dim=1, keepdim=True) + 1e-20).sqrt()  # the root's slope at 0 would make NaN gradients
-            maps.append(x * (lin.sqrt().view(1, -1, 1, 1) / norm))
+            maps.append(_unit(x, lin))
         return maps
+
+
+class LpipsVgg(nn.Module):
+    """LPIPS v0.1 over VGG16 with its published linear weights (package lpips).
+
+    Args:
+        random: leave VGG16 untrained, so that nothing is fetched; for tests.
+    """
+
+    def __init__(self, random: bool = False) -> None:
+        super().__init__()
+        make_torchvision_importable()
+        import lpips
+
+        self.lpips = lpips.LPIPS(net="vgg", pnet_rand=random, verbose=False)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the same as `ConvPerceptual.features`."""
+        maps = self.lpips.net(self.lpips.scaling_layer(images))
+        return [_unit(x, lin.model[-1].weight.flatten()) for x, lin in zip(maps, self.lpips.lins, strict=True)]
+
+
+def _unit(x: Tensor, lin: Tensor) -> Tensor:
+    """Scale `x` [n, c, h, w] to unit norm over channels, then by the root of the channel weights `lin` [c]."""
+    norm = (x.square().sum(dim=1, keepdim=True) + 1e-20).sqrt()  # the root's slope at 0 would make NaN gradients
+    return x * (lin.sqrt().view(1, -1, 1, 1) / norm)
 
 
 def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """Return the LPIPS distance [n] between two pictures' `features`: squared difference, mean over space, sum."""
-    return torch.stack([(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in zip(a, b, strict=True)]).sum(dim=0)
+    return torch.stack(
+        [(x.float() - y.float()).square().sum(dim=1).mean(dim=(1, 2)) for x, y in zip(a, b, strict=True)]
+    ).sum(dim=0)
+
+
+def load_perceptual(choice: str, device: torch.device) -> ConvPerceptual | LpipsVgg:
+    """Load the perceptual network "lpips-vgg" (fetched at first use) or "conv:FILE".
+
+    Raises:
+        UsageError: there is no such network.
+        HubError: its weights cannot be had, or the file holds another network.
+    """
+    name, _, file = choice.partition(":")
+    network: ConvPerceptual | LpipsVgg
+    if choice == "lpips-vgg":
+        try:
+            network = LpipsVgg()
+        except OSError as error:
+            raise HubError(
+                f"The VGG16 weights of the perceptual distance cannot be fetched ({error}).",
+                "Connect once, or put torchvision's vgg16 weights into torch's hub cache.",
+            ) from error
+    elif name == "conv" and file:
+        try:
+            network = ConvPerceptual.from_state_dict(load_file(file))
+        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+            raise HubError(
+                f"{Path(file).name} does not hold the weights of a perceptual network.", "Fetch or train it again."
+            ) from error
+    else:
+        raise UsageError(f"There is no perceptual network {choice}.", "Known: lpips-vgg, conv:FILE.")
+    return network.to(device).eval().requires_grad_(False)

@@ -3,9 +3,10 @@
 The package index builds torchvision against CUDA. Beside a CPU-only torch its compiled part does not load, the
 operators it would register are missing, and importing torchvision (and with it facenet_pytorch, lpips and
 diffusers) raises `RuntimeError: operator torchvision::nms does not exist`. Where that is so, and only there, this
-module declares the two operators that the import looks for, and implements the one that face detection uses. torchvision refuses to call an
-operator while it believes its compiled part missing (`torchvision.extension._has_ops`), so it is told otherwise: the
-one place in this package where another package's module is changed.
+module declares the two operators that the import looks for, and implements the one that face detection uses.
+torchvision refuses to call an operator while it believes its compiled part missing
+(`torchvision.extension._has_ops`), so it is told otherwise: the one place in this package where another package's
+module is changed.
 """
 
 from __future__ import annotations

@@ -11,17 +11,23 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-NoiseMode = Literal["const", "random", "none"]
-Architecture = Literal["skip", "resnet", "orig"]
+from hub_adapters.stylegan2.layers import (
+    FullyConnected,
+    NoiseMode,
+    ResidualSkip,
+    SynthesisLayer,
+    ToRGB,
+    binomial_filter,
+    upsample_2x,
+)
 
-LRELU_SLOPE = 0.2
-LRELU_GAIN = math.sqrt(2)
+Architecture = Literal["skip", "resnet", "orig"]
 
 
 class Drawing(NamedTuple):
@@ -29,60 +35,6 @@ class Drawing(NamedTuple):
 
     image: Tensor
     features: Tensor
-
-
-def binomial_filter() -> Tensor:
-    """Return the normalised 4×4 resampling kernel, the outer product of (1, 3, 3, 1)."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = torch.outer(taps, taps)
-    return kernel / kernel.sum()
-
-
-def filter_2d(x: Tensor, kernel: Tensor, padding: tuple[int, int], gain: float = 1.0) -> Tensor:
-    """Convolve every channel of `x` [n, c, h, w] with `kernel`, zero-padded by (before, after) on both axes."""
-    before, after = padding
-    channels = x.shape[1]
-    weight = (kernel.flip(0, 1) * gain).to(x.dtype).expand(channels, 1, -1, -1)
-    if before == after:
-        return F.conv2d(x, weight, padding=before, groups=channels)
-    return F.conv2d(F.pad(x, (before, after, before, after)), weight, groups=channels)
-
-
-def upsample_2x(x: Tensor, kernel: Tensor) -> Tensor:
-    """Double the resolution of `x` [n, c, h, w]: zero insertion, then the resampling kernel."""
-    n, channels, height, width = x.shape
-    spread = x.new_zeros(n, channels, height, 2, width, 2)
-    spread[:, :, :, 0, :, 0] = x
-    return filter_2d(spread.reshape(n, channels, 2 * height, 2 * width), kernel, (2, 1), gain=4)
-
-
-def leaky_relu(x: Tensor, bias: Tensor, gain: float, clamp: float | None) -> Tensor:
-    """Add the per-channel bias, apply leaky ReLU, scale by √2·`gain`, clamp to ±`clamp`·`gain`."""
-    x = F.leaky_relu(x + bias.view(1, -1, 1, 1), LRELU_SLOPE) * (LRELU_GAIN * gain)
-    return x if clamp is None else x.clamp(-clamp * gain, clamp * gain)
-
-
-class FullyConnected(nn.Module):
-    """A linear layer with equalised learning rate, and leaky ReLU where `activate` is set."""
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        activate: bool = False,
-        lr_multiplier: float = 1.0,
-        bias_init: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((out_features,), bias_init))
-        self.activate = activate
-        self.weight_gain = lr_multiplier / math.sqrt(in_features)
-        self.bias_gain = lr_multiplier
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
-        return F.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN if self.activate else x
 
 
 def normalize_second_moment(x: Tensor) -> Tensor:
@@ -119,85 +71,6 @@ class Mapping(nn.Module):
             truncated = self.w_avg.lerp(w[:, :cutoff], psi)
             w = truncated if cutoff is None else torch.cat([truncated, w[:, cutoff:]], dim=1)
         return w
-
-
-class ModulatedConv(nn.Module):
-    """A convolution whose input channels are scaled by a style; the official layers' common part.
-
-    Scaling the activations instead of the weights gives the same result, and one ordinary convolution serves
-    a whole batch of different styles.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, w_dim: int) -> None:
-        super().__init__()
-        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-
-
-class SynthesisLayer(ModulatedConv):
-    """Modulated and demodulated 3×3 convolution (2× up-sampling where `up` is set), noise, leaky ReLU."""
-
-    noise_const: Tensor
-    resample_filter: Tensor
-
-    def __init__(
-        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: bool, clamp: float | None
-    ) -> None:
-        super().__init__(in_channels, out_channels, 3, w_dim)
-        self.resolution, self.up, self.clamp = resolution, up, clamp
-        self.register_buffer("resample_filter", binomial_filter())
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
-
-    def forward(
-        self, x: Tensor, w: Tensor, noise_mode: NoiseMode, rng: torch.Generator | None, gain: float = 1.0
-    ) -> Tensor:
-        style = self.affine(w)
-        demodulation = (style.square() @ self.weight.square().sum(dim=(2, 3)).T + 1e-8).rsqrt()
-        x = x * style[:, :, None, None].to(x.dtype)
-        if self.up:
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = filter_2d(x, self.resample_filter, (1, 1), gain=4)
-        else:
-            x = F.conv2d(x, self.weight, padding=1)
-        x = x * demodulation[:, :, None, None].to(x.dtype)
-        if noise_mode == "const":
-            x = x + self.noise_const * self.noise_strength
-        elif noise_mode == "random":
-            shape = (x.shape[0], 1, self.resolution, self.resolution)
-            x = x + torch.randn(shape, generator=rng, device=x.device) * self.noise_strength
-        return leaky_relu(x, self.bias, gain, self.clamp)
-
-
-class ToRGB(ModulatedConv):
-    """Modulated 1×1 convolution from features to colour, without demodulation."""
-
-    def __init__(self, in_channels: int, img_channels: int, w_dim: int, clamp: float | None) -> None:
-        super().__init__(in_channels, img_channels, 1, w_dim)
-        self.clamp = clamp
-        self.weight_gain = 1 / math.sqrt(in_channels)
-
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        style = self.affine(w) * self.weight_gain
-        x = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight)
-        x = x + self.bias.view(1, -1, 1, 1)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
-
-
-class ResidualSkip(nn.Module):
-    """The 1×1 convolution and 2× up-sampling that bypass a block of the `resnet` architecture."""
-
-    resample_filter: Tensor
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
-        self.weight_gain = 1 / math.sqrt(in_channels)
-        self.register_buffer("resample_filter", binomial_filter())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return upsample_2x(F.conv2d(x, self.weight * self.weight_gain), self.resample_filter)
 
 
 class SynthesisBlock(nn.Module):
@@ -285,15 +158,20 @@ class Synthesis(nn.Module):
             self.num_ws += block.num_conv
 
     def forward(self, ws: Tensor, noise_mode: NoiseMode = "const", rng: torch.Generator | None = None) -> Drawing:
-        x: Tensor | None = None
-        image: Tensor | None = None
+        first, *others = self._blocks_with_codes(ws)
+        x, image = first[0](None, None, first[1], noise_mode, rng)
+        for block, codes in others:
+            x, image = block(x, image, codes, noise_mode, rng)
+        return Drawing(image, x)
+
+    def _blocks_with_codes(self, ws: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
+        """Pair each block with its own codes; a block's colour layer shares the next block's first code."""
         start = 0
         for r in self.block_resolutions:
             block = self.get_submodule(f"b{r}")
-            x, image = block(x, image, ws[:, start : start + block.num_conv + 1], noise_mode, rng)
-            start += block.num_conv
-        assert x is not None and image is not None  # the last block always draws
-        return Drawing(image, x)
+            num_conv = 1 if r == 4 else 2
+            yield block, ws[:, start : start + num_conv + 1]
+            start += num_conv
 
 
 class Generator(nn.Module):

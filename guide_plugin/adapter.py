@@ -1,0 +1,117 @@
+"""The one shape that every generator has for the rest of the code: the adapter contract.
+
+Importing this module imports no torch, so that an adapter can be listed and matched without it: adapters import
+their networks inside `load`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Parameter
+
+API_VERSION = 1
+
+View: TypeAlias = "Tensor"
+"""What may vary while the code stays, one row per picture [n, …]: cameras for EG3D. Its meaning is the adapter's."""
+
+
+class Synthesis(NamedTuple):
+    """What one forward pass gives: `image` [n, 3, H, W] float32 RGB in [-1, 1], and the `features` it came from."""
+
+    image: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class RepoListing:
+    """What is known of a model before anything large is read.
+
+    Attributes:
+        files: size in bytes of every file, by its POSIX path inside the repository.
+        documents: the content of its small JSON files, by path; a file that is not valid JSON is absent.
+    """
+
+    files: Mapping[str, int]
+    documents: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Match:
+    """An adapter's claim on a model: the files that `load` will read, and a few words for people."""
+
+    files: tuple[str, ...]
+    summary: str
+
+
+@dataclass(frozen=True)
+class LocalCheckpoint:
+    """A model on the local disk: its folder, and the matched files relative to it."""
+
+    folder: Path
+    files: tuple[str, ...]
+
+
+class Adapter(ABC):
+    """One generator behind one shape. Codes are [n, *latent_shape] float32 on the adapter's device.
+
+    An adapter comes from `load` in evaluation mode with every parameter frozen; whoever trains it thaws what
+    `trainable_parameters` names. A deep copy of an adapter is independent of it.
+    """
+
+    name: ClassVar[str]
+    api_version: ClassVar[int] = API_VERSION
+    alignment: ClassVar[str]
+    """The face crop that the backbone was trained on: "ffhq", "eg3d"."""
+
+    latent_shape: tuple[int, ...]
+    device: torch.device
+
+    @classmethod
+    @abstractmethod
+    def match(cls, listing: RepoListing) -> Match | None:
+        """Say whether this adapter can load the model, from names, sizes and small JSON alone; imports no torch."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, checkpoint: LocalCheckpoint, device: torch.device) -> Self:
+        """Read the checkpoint without running anything in it.
+
+        Raises:
+            AdapterError: the files do not hold what they should; names file and tensor.
+        """
+
+    @abstractmethod
+    def mean_latent(self) -> Tensor:
+        """Return the mean code `w_avg` [1, *latent_shape]."""
+
+    @abstractmethod
+    def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw `n` random codes [n, *latent_shape] with a CPU generator, the same ones on every device."""
+
+    def sample_views(self, n: int, rng: torch.Generator) -> View | None:
+        """Draw `n` views to train with; None where the backbone has none."""
+        return None
+
+    def audit_views(self) -> View | None:
+        """Return the fixed views under which a code is judged; None where the backbone has none."""
+        return None
+
+    @abstractmethod
+    def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:
+        """Draw the codes `w` in one deterministic forward pass (constant noise), with gradients where enabled."""
+
+    @abstractmethod
+    def trainable_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Name the parameters that unlearning may change, in a fixed order."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> list[Path]:
+        """Write the model into an existing folder so that `load` reads it back; return the files written."""

@@ -1,0 +1,189 @@
+"""The command line: parses, hands over, renders. Everything slow is imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from guide_plugin.errors import Refused, UnlearnError, UsageError
+
+if TYPE_CHECKING:
+    from guide_plugin.pipeline import Outcome
+
+EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter disagree, 130 stopped."
+
+
+@click.group(invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 100})
+@click.option("--hub", metavar="FOLDER", help="The model: a local folder.")
+@click.option("--seed", type=click.IntRange(min=0), help="Unlearn the person that the generator draws from this seed.")
+@click.option("--code", type=click.Path(path_type=Path), help="Unlearn this latent code (.safetensors, .npy, .pt).")
+@click.option("--face", type=click.Path(path_type=Path), help="Unlearn the person in this photo (not possible yet).")
+@click.option("--output", type=click.Path(path_type=Path), help="The run folder to make [runs/MODEL-DATE-TIME].")
+@click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
+@click.option("--operator", help="The unlearning method [guide].")
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps [the model owner's suggestion, or 1000].")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate [suggestion, or 1e-4].")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting of the method.")
+@click.option("--stop-below", type=float, help="Stop early once the subject's similarity is lower than this.")
+@click.option("--training-seed", type=click.IntRange(min=0), help="Where the random draws of the training start [0].")
+@click.option("--recogniser", metavar="NAME[:FILE]", help="The network that trains the forgetting [facenet].")
+@click.option("--judge", metavar="NAME[:FILE]", help="Another network, that judges it.")
+@click.option("--perceptual", metavar="NAME[:FILE]", help="The perceptual network [lpips-vgg].")
+@click.option("--device", type=click.Choice(["auto", "cuda", "mps", "cpu"]), help="Where to compute [auto].")
+@click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to compute [float32].")
+@click.option("--checkpoint-every", type=click.IntRange(min=1), metavar="STEPS", help="How often to save [100].")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.version_option(package_name="guide-plugin")
+@click.pass_context
+def command(context: click.Context, **options: Any) -> None:
+    """Take a person out of a face generator, and measure whether it worked."""
+    if context.invoked_subcommand is None:
+        if not options["hub"]:
+            raise UsageError("No model is named.", "Give --hub FOLDER, or see `unlearn --help`.")
+        _unlearn(options)
+
+
+def _unlearn(options: dict[str, Any]) -> None:
+    from guide_plugin.pipeline import unlearn
+    from guide_plugin.plan import describe, prepare
+    from guide_plugin.plugins import PluginHost
+    from guide_plugin.progress import Lines
+
+    if options["face"]:
+        raise UsageError(
+            "A photo cannot be turned into a code yet.", "Name the subject by --seed or --code until then."
+        )
+    recipe = recipe_from(options)
+    display = Lines()
+    if recipe.subject.seed is None and recipe.subject.code is None:
+        display.note("No subject is named: this is a rehearsal on a random person of the generator.")
+    with display:
+        if options["dry_run"]:
+            plan = describe(prepare(recipe, PluginHost(), display), options["output"])
+        else:
+            outcome = unlearn(recipe, options["output"], PluginHost(), display)
+    if options["dry_run"]:
+        _print_plan(plan, options["as_json"])
+    else:
+        _print_outcome(outcome, options["as_json"])
+
+
+def recipe_from(options: dict[str, Any]) -> Any:
+    """Build the recipe from the options that were given; what was not given stays unset."""
+    from guide_plugin.recipe import Recipe, parse
+
+    def given(**keys: str) -> dict[str, Any]:
+        return {key: options[option] for key, option in keys.items() if options[option] is not None}
+
+    settings: dict[str, Any] = given(steps="steps", lr="lr")
+    for assignment in options["settings"]:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set {assignment} has no value.", "Write --set KEY=VALUE.")
+        settings[key] = value
+    method = given(operator="operator", training_seed="training_seed", stop_below="stop_below")
+    values = {
+        "hub": options["hub"],
+        "subject": given(seed="seed", code="code"),
+        "method": {**method, "settings": settings},
+        "networks": given(trainer="recogniser", judge="judge", perceptual="perceptual"),
+        "machine": given(device="device", precision="precision", checkpoint_every="checkpoint_every"),
+    }
+    return parse(Recipe, values, "The options")
+
+
+@command.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def resume(run: Path, as_json: bool) -> None:
+    """Go on with the interrupted run in the folder RUN."""
+    from guide_plugin.pipeline import resume
+    from guide_plugin.plugins import PluginHost
+    from guide_plugin.progress import Lines
+
+    with Lines() as display:
+        outcome = resume(run, PluginHost(), display)
+    _print_outcome(outcome, as_json)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def plugins(as_json: bool) -> None:
+    """List the installed plugins, the broken ones with the reason."""
+    from dataclasses import asdict
+
+    from guide_plugin.plugins import PluginHost
+
+    found = PluginHost().plugins
+    if as_json:
+        click.echo(json.dumps([asdict(plugin) for plugin in found], indent=2))
+        return
+    for plugin in found:
+        state = f"broken: {plugin.broken}" if plugin.broken else ", ".join(plugin.hooks)
+        click.echo(f"{plugin.name:<14} {plugin.distribution} {plugin.version:<8} {state}")
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def adapters(as_json: bool) -> None:
+    """List the generator families that can be loaded."""
+    from guide_plugin.plugins import PluginHost
+
+    found = {
+        name: (adapter.__doc__ or "").strip().split("\n")[0] for name, adapter in sorted(PluginHost().adapters.items())
+    }
+    if as_json:
+        click.echo(json.dumps([{"name": name, "summary": summary} for name, summary in found.items()], indent=2))
+        return
+    for name, summary in found.items():
+        click.echo(f"{name:<14} {summary}")
+
+
+def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
+    from guide_plugin.report.text import plan_lines
+
+    click.echo(json.dumps(plan, indent=2) if as_json else plan_lines(plan))
+
+
+def _print_outcome(outcome: Outcome, as_json: bool) -> None:
+    from guide_plugin.report.text import outcome_lines
+
+    if as_json:
+        result = {
+            "folder": str(outcome.folder),
+            "model": str(outcome.model),
+            "refusals": outcome.refusals,
+            "report": outcome.report.model_dump(mode="json"),
+        }
+        click.echo(json.dumps(result, indent=2))
+        sys.exit(Refused.exit_code if outcome.refusals else 0)
+    click.echo(outcome_lines(outcome.report, outcome.folder, outcome.model))
+    if outcome.refusals:
+        raise Refused(list(outcome.refusals), f"The model is kept for inspection in {outcome.model}.")
+
+
+def main() -> None:
+    """Run the command and turn errors into one sentence and an exit code."""
+    warnings.showwarning = lambda message, *_: click.echo(f"Warning: {message}", err=True)
+    try:
+        command(standalone_mode=False)
+    except UnlearnError as error:
+        _fail(error, error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+
+
+def _fail(error: UnlearnError, exit_code: int) -> None:
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps({"error": error.problem, "remedy": error.remedy, "exit_code": exit_code}, indent=2))
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,195 @@
+"""Latent target unlearning: the operator `guide`.
+
+Source: Seo et al., "Generative Unlearning for Any Identity", CVPR 2024, section 3.3, with its released settings.
+
+Per step five codes are compared: the subject with its target, two neighbours of the subject with the same
+neighbours of the target (local and adjacency loss, the full distance), and two random codes with themselves
+(global loss, LPIPS alone). Each passes once through the student and at most once through the teacher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter, View
+from guide_plugin.errors import UsageError
+from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
+from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
+from guide_plugin.operators.guide.target import (
+    PAPER_ALPHA_MAX,
+    PAPER_D,
+    mean_distance,
+    neighbour_offsets,
+    resolve_distance,
+    ufo_target,
+)
+
+
+class GuideSettings(OperatorSettings):
+    """GUIDE's options; the defaults are the paper's."""
+
+    lr: PositiveFloat = Field(1e-4, description="Adam's learning rate")
+    d: PositiveFloat | Literal["paper", "data"] = Field("paper", description="distance of the target from the mean")
+    alpha_max: PositiveFloat | Literal["paper", "data"] = Field("paper", description="reach of the neighbours")
+    neighbours: PositiveInt = Field(2, description="neighbours of the subject per step")
+    bystanders: PositiveInt = Field(2, description="random codes kept in place per step")
+    features_weight: NonNegativeFloat = Weights().features
+    perceptual_weight: NonNegativeFloat = Weights().perceptual
+    identity_weight: NonNegativeFloat = Weights().identity
+    global_weight: NonNegativeFloat = 1.0
+    micro_batch: PositiveInt | None = Field(None, description="codes per forward pass; by default what is fastest")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random part of one step.
+
+    Attributes:
+        w_r: random codes that give the neighbours their directions [neighbours, *latent_shape].
+        alpha: how far each neighbour goes [neighbours], U(0, alpha_max).
+        w_g: random codes that must stay in place [bystanders, *latent_shape].
+        view: one view [1, …] that all pictures of the step share, or None.
+    """
+
+    w_r: Tensor
+    alpha: Tensor
+    w_g: Tensor
+    view: View | None
+
+
+class Guide(Operator[GuideSettings]):
+    """Generative Unlearning for Any Identity (GUIDE)."""
+
+    name = "guide"
+    Settings = GuideSettings
+
+    def prepare(
+        self, student: Adapter, teacher: Adapter, subject: Subject, networks: Networks, rng: torch.Generator
+    ) -> None:
+        s = self.settings
+        self.student, self.teacher, self.networks, self.rng = student, teacher, networks, rng
+        self.w_u, w_avg = subject.code, teacher.mean_latent()
+        self.subject_distance = (self.w_u - w_avg).norm().item()
+        if self.subject_distance < 1e-6:
+            raise UsageError(
+                "The subject's code is the generator's mean code, which is nobody.", "Give another --code."
+            )
+        self.scale = mean_distance(teacher, rng)
+        self.d = resolve_distance(s.d, PAPER_D, self.scale, student.latent_shape)
+        self.alpha_max = resolve_distance(s.alpha_max, PAPER_ALPHA_MAX, self.scale / 2, student.latent_shape)
+        self.w_t = ufo_target(self.w_u, w_avg, self.d)
+        self.weights = Weights(s.features_weight, s.perceptual_weight, s.identity_weight)
+        pictures = 1 + s.neighbours + s.bystanders
+        # On a CPU one code at a time stays in the cache; a GPU wants the whole step at once.
+        self.micro_batch = s.micro_batch or (1 if student.device.type == "cpu" else pictures)
+        self.target_look: Look | None = None
+        self.optimizer = torch.optim.Adam(
+            [parameter for _, parameter in student.trainable_parameters()],
+            lr=s.lr,
+            fused=student.device.type in {"cpu", "cuda"},
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "d": self.d,
+            "alpha_max": self.alpha_max,
+            "mean_distance": self.scale,
+            "subject_distance": self.subject_distance,
+        }
+
+    def draw(self) -> Draws:
+        """Draw everything random of one step."""
+        s = self.settings
+        with torch.no_grad():
+            return Draws(
+                w_r=self.teacher.sample_latents(s.neighbours, self.rng),
+                alpha=torch.rand(s.neighbours, generator=self.rng).to(self.w_u.device) * self.alpha_max,
+                w_g=self.teacher.sample_latents(s.bystanders, self.rng),
+                view=self.teacher.sample_views(1, self.rng),
+            )
+
+    def step(self) -> Losses:
+        draws = self.draw()
+        while True:
+            self.optimizer.zero_grad()
+            try:
+                parts = self.backward(draws)
+                break
+            except torch.OutOfMemoryError:
+                if self.micro_batch == 1:
+                    raise
+            # Outside the handler, which holds on to the failed pass's tensors.
+            self.micro_batch = (self.micro_batch + 1) // 2
+        self.optimizer.step()
+        return self.named_terms(parts)
+
+    def backward(self, draws: Draws) -> Distance:
+        """Add the gradients of one step's loss to the student's; return its parts per picture, detached."""
+        offsets = neighbour_offsets(self.w_u, draws.w_r, draws.alpha)
+        students = torch.cat([self.w_u, self.w_u + offsets, draws.w_g])
+        teachers = torch.cat([self.w_t, self.w_t + offsets, draws.w_g])
+        compared = 1 + len(offsets)
+        chunks = []
+        for start in range(0, len(students), self.micro_batch):
+            chosen = slice(start, start + self.micro_batch)
+            k = max(0, min(compared - start, self.micro_batch))
+            with torch.autocast(
+                self.student.device.type, self.networks.precision, enabled=self.networks.precision != torch.float32
+            ):
+                target = self.look_at_teacher(teachers[chosen], draws.view, k, holds_target=start == 0)
+                drawn = self.student.synthesize(students[chosen], _for_each(draws.view, students[chosen]))
+                apart = distance(look(drawn, self.networks, k), target)
+            self.loss(apart, k).backward()
+            chunks.append(Distance(*(part.detach() for part in apart)))
+        return Distance(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+
+    def loss(self, apart: Distance, k: int) -> Tensor:
+        """Return local + adjacency loss of the first `k` pictures plus the weighted global loss of the others."""
+        local_and_adjacency = apart._replace(lpips=apart.lpips[:k]).total(self.weights)
+        return local_and_adjacency + self.settings.global_weight * apart.lpips[k:].sum()
+
+    @torch.no_grad()
+    def look_at_teacher(self, codes: Tensor, view: View | None, k: int, holds_target: bool) -> Look:
+        """Look at the teacher's pictures of `codes`; the target itself, first of its chunk, is looked at once a run."""
+        if not holds_target or view is not None:
+            return look(self.teacher.synthesize(codes, _for_each(view, codes)), self.networks, k)
+        if self.target_look is None:
+            self.target_look = look(self.teacher.synthesize(codes[:1]), self.networks, 1)
+        if len(codes) == 1:
+            return self.target_look
+        return join(self.target_look, look(self.teacher.synthesize(codes[1:]), self.networks, k - 1))
+
+    def named_terms(self, parts: Distance) -> Losses:
+        """Return the loss terms of a step by name, unweighted and summed over pictures, and their weighted total."""
+        k = len(parts.mse)
+        return {
+            "local_mse": parts.mse[0],
+            "local_lpips": parts.lpips[0],
+            "local_id": parts.id[0],
+            "adjacency_mse": parts.mse[1:].sum(),
+            "adjacency_lpips": parts.lpips[1:k].sum(),
+            "adjacency_id": parts.id[1:].sum(),
+            "global_lpips": parts.lpips[k:].sum(),
+            "total": self.loss(parts, k),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        per_parameter = self.optimizer.state_dict()["state"]
+        return {f"{i}.{name}": tensor for i, state in per_parameter.items() for name, tensor in state.items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        whole = self.optimizer.state_dict()
+        whole["state"] = {}
+        for key, tensor in state.items():
+            i, name = key.split(".")
+            whole["state"].setdefault(int(i), {})[name] = tensor
+        self.optimizer.load_state_dict(whole)
+
+
+def _for_each(view: View | None, codes: Tensor) -> View | None:
+    return None if view is None else view.expand(len(codes), *view.shape[1:])

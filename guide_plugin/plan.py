@@ -1,0 +1,142 @@
+"""Before a run: everything that its recipe asks for is found, checked and loaded, and nothing is written."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pydantic import ValidationError
+
+from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
+from guide_plugin.device import PRECISIONS, choose_device
+from guide_plugin.errors import AdapterError, UnlearnError, UsageError
+from guide_plugin.hub.source import Source, match, pull
+from guide_plugin.operator import Embedder, Losses, Networks, Operator, OperatorSettings
+from guide_plugin.plugins import PluginHost
+from guide_plugin.recipe import Recipe, first_problem, follow
+from guide_plugin.subject import find_subject
+from guide_plugin.vision.perceptual import load_perceptual
+
+
+class Display(Protocol):
+    """Where a run tells how far it is."""
+
+    def stage(self, text: str) -> None:
+        """Say what is being done now."""
+
+    def step(self, step: int, steps: int, losses: Losses) -> None:
+        """Say that a training step is done; reading a loss waits for the device."""
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def stage(self, text: str) -> None: ...
+
+    def step(self, step: int, steps: int, losses: Losses) -> None: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs, found, checked and loaded."""
+
+    recipe: Recipe
+    source: Source
+    claim: Match
+    teacher: Adapter
+    operator: Operator[OperatorSettings]
+    networks: Networks
+    judge: Embedder
+
+    @property
+    def trained_parameters(self) -> int:
+        return sum(parameter.numel() for _, parameter in self.teacher.trainable_parameters())
+
+    @property
+    def bytes_read(self) -> int:
+        return sum(self.source.listing.files[file] for file in (*self.claim.files, *self.source.companions))
+
+    @property
+    def bytes_written(self) -> int:
+        """What the run folder takes at its fullest: the model, and a checkpoint being replaced by the next one."""
+        checkpoint = 3 * 4 * self.trained_parameters  # weights and Adam's two moments, float32
+        return self.bytes_read + 2 * checkpoint
+
+
+def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
+    """Find, check and load everything that the run needs; nothing is written."""
+    display.stage("Looking at the model")
+    source = pull(recipe.hub)
+    adapter, claim = match(source, host.adapters)
+    recipe = follow(recipe.model_copy(update={"hub": str(source.folder.resolve())}), source.suggestion)
+    operator = make_operator(recipe, host)
+    device = choose_device(recipe.machine.device)
+    display.stage(f"Loading {claim.summary}")
+    try:
+        teacher = adapter.load(LocalCheckpoint(source.folder, claim.files), device)
+    except UnlearnError:
+        raise
+    except Exception as error:
+        raise AdapterError(f"The adapter {adapter.name} failed to load the model: {error!r}.") from error
+    chosen = recipe.networks
+    trainer = load_recogniser(chosen.trainer, host, device, trains=True)
+    judge = load_recogniser(chosen.judge, host, device) if chosen.judge else trainer
+    networks = Networks(load_perceptual(chosen.perceptual, device), trainer, PRECISIONS[recipe.machine.precision])
+    return Plan(recipe, source, claim, teacher, operator, networks, judge)
+
+
+def make_operator(recipe: Recipe, host: PluginHost) -> Operator[OperatorSettings]:
+    """Return the recipe's operator with its settings; a wrong setting is a `UsageError`."""
+    operator = host.operator(recipe.method.operator).load()
+    try:
+        return operator(operator.Settings.model_validate(recipe.method.settings))
+    except ValidationError as error:
+        known = ", ".join(operator.Settings.model_fields)
+        raise UsageError(f"Setting {first_problem(error)}.", f"Settings of {operator.name}: {known}.") from None
+
+
+def load_recogniser(choice: str, host: PluginHost, device: torch.device, trains: bool = False) -> Embedder:
+    """Load a recogniser from "NAME" or "NAME:FILE"."""
+    name, _, file = choice.partition(":")
+    registered = host.recogniser(name)
+    if trains and not registered.differentiable:
+        raise UsageError(f"The recogniser {name} has no gradient and can only judge.", "Name another --recogniser.")
+    return registered.load(Path(file) if file else None, device)
+
+
+def default_output(source: Source) -> Path:
+    """Return `runs/MODEL-DATE-TIME`."""
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{source.folder.resolve().name}-{now}"
+
+
+def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
+    """Say what a run would read, train and write, for `--dry-run`; nothing is written."""
+    subject = find_subject(plan.recipe.subject, plan.teacher)
+    files = {file: plan.source.listing.files[file] for file in (*plan.claim.files, *plan.source.companions)}
+    return {
+        "model": str(plan.source.folder),
+        "adapter": plan.teacher.name,
+        "summary": plan.claim.summary,
+        "device": str(plan.teacher.device),
+        "subject_kind": subject.kind,
+        "reads": files,
+        "operator": plan.operator.name,
+        "settings": plan.operator.settings.model_dump(mode="json"),
+        "trained_parameters": plan.trained_parameters,
+        "trainer": shown(plan.recipe.networks.trainer),
+        "judge": shown(plan.recipe.networks.judge or plan.recipe.networks.trainer),
+        "perceptual": shown(plan.recipe.networks.perceptual),
+        "suggested_by_model": sorted({**plan.source.suggestion.method, **plan.source.suggestion.networks}),
+        "writes": str(output or default_output(plan.source)),
+        "bytes_written_at_most": plan.bytes_written,
+    }
+
+
+def shown(choice: str) -> str:
+    """Return a network choice without the folders of its file."""
+    name, _, file = choice.partition(":")
+    return f"{name}:{Path(file).name}" if file else name

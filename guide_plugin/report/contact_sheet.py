@@ -1,0 +1,41 @@
+"""Bystanders before and after, as one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+CELL = 128
+MARGIN = 12
+LABEL = 28
+INK, PAPER = (30, 30, 30), (255, 255, 255)
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """Turn one picture [3, H, W] in [-1, 1] into 8-bit RGB."""
+    levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def contact_sheet(before: Tensor, after: Tensor) -> Image.Image:
+    """Draw bystanders [n, 3, H, W] before, after, and what changed, 4 times enlarged around white."""
+    change = (1 - 4 * (after - before).abs()).clamp(-1, 1)
+    rows = {"before": before, "after": after, "change × 4": change}
+    width = 2 * MARGIN + CELL * len(before)
+    sheet = Image.new("RGB", (width, len(rows) * (CELL + LABEL) + MARGIN), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for i, (label, pictures) in enumerate(rows.items()):
+        top = i * (CELL + LABEL)
+        draw.text((MARGIN, top + 6), label, INK, ImageFont.load_default(16))
+        for j, picture in enumerate(pictures):
+            cell = to_image(picture).resize((CELL, CELL), Image.Resampling.BICUBIC)
+            sheet.paste(cell, (MARGIN + j * CELL, top + LABEL))
+    return sheet
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG without metadata."""
+    image.save(path, "PNG", optimize=True)

@@ -1,0 +1,90 @@
+"""Who is to be unlearned: from a seed or a file to a checked code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter
+from guide_plugin.errors import UsageError
+from guide_plugin.operator import Subject
+from guide_plugin.recipe import SubjectChoice
+
+REHEARSAL_SEED = 0
+
+
+def find_subject(choice: SubjectChoice, adapter: Adapter) -> Subject:
+    """Return the subject's code on the adapter's device.
+
+    Raises:
+        UsageError: the file cannot be read, or holds no finite code of this generator's shape.
+    """
+    if choice.code is not None:
+        return Subject(read_code(choice.code, adapter.latent_shape).to(adapter.device), "code")
+    seed = REHEARSAL_SEED if choice.seed is None else choice.seed
+    with torch.no_grad():
+        code = adapter.sample_latents(1, torch.Generator().manual_seed(seed))
+    return Subject(code, "rehearsal" if choice.seed is None else "seed")
+
+
+def read_code(path: Path, latent_shape: tuple[int, ...]) -> Tensor:
+    """Read one latent code [1, *latent_shape] float32 from a `.safetensors`, `.npy` or `.pt` file.
+
+    A code for one layer, [w_dim] or [1, w_dim], is repeated over the layers. Nothing in the file is run.
+
+    Raises:
+        UsageError: names neither the file nor its content, only what is wrong with it.
+    """
+    readers = {".safetensors": _read_safetensors, ".npy": _read_npy, ".pt": _read_pt}
+    if path.suffix not in readers:
+        raise UsageError("The --code file is of no known kind.", f"Give one of {', '.join(readers)}.")
+    try:
+        code = readers[path.suffix](path)
+    except FileNotFoundError:
+        raise UsageError("The --code file does not exist.", "Check its path.") from None
+    except UsageError:
+        raise
+    except Exception:
+        # Readers raise all sorts on damaged files, and their messages may quote what the file holds.
+        raise UsageError(
+            f"The --code file cannot be read as {path.suffix}.", "It may be damaged or of another kind."
+        ) from None
+    wanted = " × ".join(map(str, latent_shape))
+    shape = tuple(code.shape)
+    core = code.reshape(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
+    if tuple(core.shape) not in {latent_shape, latent_shape[-1:], (1, *latent_shape[-1:])}:
+        held = " × ".join(map(str, shape)) or "scalar"
+        raise UsageError(
+            f"The --code file holds a tensor of shape {held}, this generator's codes are {wanted}.",
+            f"Give one code of {wanted}, or of {latent_shape[-1]} for all layers.",
+        )
+    if not core.isfinite().all():
+        raise UsageError("The --code file holds NaN or Inf.", "Make the code again.")
+    return core.to(torch.float32).expand(1, *latent_shape).clone()
+
+
+def _read_safetensors(path: Path) -> Tensor:
+    from safetensors.torch import load_file
+
+    return _only_tensor(load_file(path))
+
+
+def _read_npy(path: Path) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.load(path, allow_pickle=False))
+
+
+def _read_pt(path: Path) -> Tensor:
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded if isinstance(loaded, Tensor) else _only_tensor(loaded)
+
+
+def _only_tensor(tensors: dict[str, Tensor]) -> Tensor:
+    if "w" in tensors:
+        return tensors["w"]
+    if len(tensors) != 1:
+        raise UsageError(f"The --code file holds {len(tensors)} tensors.", "Name the code `w`, or store it alone.")
+    return next(iter(tensors.values()))

@@ -1,0 +1,72 @@
+"""A tiny random StyleGAN2 with tiny random networks beside it: everything a run needs, in well under a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from guide_plugin.vision.perceptual import ConvPerceptual
+from guide_plugin.vision.recognition import FaceNetwork
+from hub_adapters.stylegan2.network import Generator
+
+DATA = Path(__file__).parent / "data"
+REPOSITORY = Path(__file__).parent.parent
+DEMO_MODEL = REPOSITORY / "examples" / "models" / "synthetic-faces"
+
+TINY = {
+    "z_dim": 8,
+    "c_dim": 0,
+    "w_dim": 8,
+    "img_resolution": 16,
+    "mapping_layers": 2,
+    "channel_base": 128,
+    "channel_max": 8,
+}
+
+SUGGESTION = """\
+[method]
+settings = { steps = 4, lr = 1e-3, d = "data", alpha_max = "data" }
+
+[networks]
+perceptual = "conv:perceptual.safetensors"
+trainer = "small:trainer.safetensors"
+judge = "small:judge.safetensors"
+"""
+
+
+def write_tiny_model(folder: Path, **changes: object) -> Path:
+    """Write a model that the stylegan2 adapter loads, with companions; `changes` go into its configuration."""
+    config = {**TINY, **changes}
+    torch.manual_seed(0)
+    generator = Generator(**config)
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if name.endswith(("bias", "noise_strength")) and "affine" not in name:
+                parameter.copy_(0.1 * torch.randn_like(parameter))
+        z = torch.randn(256, config["z_dim"])
+        c = torch.eye(config["c_dim"])[torch.arange(256) % config["c_dim"]] if config["c_dim"] else None
+        generator.mapping.w_avg.copy_(generator.mapping(z, c)[:, 0].mean(dim=0))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "stylegan2", **config}))
+    save_file(generator.state_dict(), folder / "model.safetensors")
+    save_file(ConvPerceptual([4, 8]).state_dict(), folder / "perceptual.safetensors")
+    for name in ("trainer", "judge"):
+        save_file(FaceNetwork([4, 8], 8).state_dict(), folder / f"{name}.safetensors")
+    (folder / "unlearn.toml").write_text(SUGGESTION)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tiny model; tests must not change it."""
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def own_tiny_model(tmp_path: Path) -> Path:
+    """Return the folder of a tiny model that the test may change."""
+    return write_tiny_model(tmp_path / "tiny")
