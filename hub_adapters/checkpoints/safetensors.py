@@ -54,5 +54,8 @@ def _compare(file: str, found: Mapping[str, torch.Size], expected: Mapping[str, 
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors to a new file."""
+    """Write named tensors to a new file, with the permissions that new files have here."""
+    path.touch()
+    permissions = path.stat().st_mode
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, {"format": "pt"})
+    path.chmod(permissions)  # save_file leaves the file to its owner alone
