@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from guide_plugin.errors import Refused, UnlearnError, UsageError
+from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UsageError
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -169,6 +169,8 @@ def _print_outcome(outcome: Outcome, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command and turn errors into one sentence and an exit code."""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", PluginWarning)
     warnings.showwarning = lambda message, *_: click.echo(f"Warning: {message}", err=True)
     try:
         command(standalone_mode=False)

@@ -23,7 +23,7 @@ from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, parse
 from guide_plugin.report.contact_sheet import contact_sheet, save_png
 from guide_plugin.report.schema import Report, TrainingFigures
-from guide_plugin.run_dir import RunDir, RunRecord, replacing, sha256
+from guide_plugin.run_dir import CannotWrite, RunDir, RunRecord, replacing, sha256
 from guide_plugin.subject import find_subject
 from guide_plugin.training import Training, train
 
@@ -126,10 +126,11 @@ def _run(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: D
         report = report.model_copy(update={"vetoes": vetoes})
         reasons = [] if report.verdict.outcome == "pass" else report.verdict.reasons
         refusals = (*reasons, *vetoes)
-        model = run.finish(accepted=not refusals)
-        run.write_json(run.report, report.model_dump(mode="json"))
+        model = run.finish(report.model_dump(mode="json"), accepted=not refusals)
         return Outcome(run.folder, model, report, refusals)
     except BaseException as error:
+        if isinstance(error, CannotWrite) and run.checkpoint.exists():
+            error.remedy = f"Mend that, then go on with: unlearn resume {run.folder}"
         host.notify("unlearn_error", run=record, error=error)
         raise
 

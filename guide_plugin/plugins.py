@@ -65,6 +65,7 @@ class PluginHost:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: list[PluginInfo] = []
+        self.muted: set[tuple[str, str]] = set()
         self.adapters: dict[str, type[Adapter]] = {}
         self.operators: dict[str, RegisteredOperator] = {}
         self.recognisers: dict[str, RegisteredRecogniser] = {}
@@ -139,13 +140,15 @@ class PluginHost:
         return self.manager.subset_hook_caller(hook, others)(**arguments)
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Call a lifecycle hook plugin by plugin; a plugin that raises becomes a warning and is not called again."""
+        """Call a lifecycle hook plugin by plugin; one that raises becomes a warning, and is not asked this again."""
         for name in self._names():
+            if (name, hook) in self.muted:
+                continue
             try:
                 self._call(name, hook, **arguments)
             except Exception as error:
-                self.manager.unregister(name=name)
-                warnings.warn(f"plugin {name} failed in {hook} and is disabled: {error!r}", PluginWarning, stacklevel=2)
+                self.muted.add((name, hook))
+                warnings.warn(f"plugin {name} failed in {hook}: {error!r}", PluginWarning, stacklevel=2)
 
     def listens(self, hook: str) -> bool:
         """Say whether any plugin implements `hook`."""

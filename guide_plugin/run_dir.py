@@ -92,7 +92,7 @@ class RunDir:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "private").mkdir(mode=0o700)
         except OSError as error:
-            raise cannot_write(folder, error) from None
+            raise CannotWrite(folder, error) from None
         return cls(folder)
 
     @classmethod
@@ -169,13 +169,19 @@ class RunDir:
             write(self.staging)
         return self.staging
 
-    def finish(self, accepted: bool) -> Path:
-        """Give the staged model its name, drop the checkpoint; return the model's folder."""
-        model = self.folder / ("model" if accepted else "refused-model")
+    def finish(self, report: dict[str, Any], accepted: bool) -> Path:
+        """Give the staged model its name, write the report, drop the checkpoint; return the model's folder.
+
+        The report is what makes a run done: killed before it is written, the run can still be resumed.
+        """
+        names = {True: self.folder / "model", False: self.folder / "refused-model"}
         with writing(self.folder):
-            self.staging.rename(model)
+            for earlier in names.values():
+                shutil.rmtree(earlier, ignore_errors=True)
+            self.staging.rename(names[accepted])
+            self.write_json(self.report, report)
             self.checkpoint.unlink(missing_ok=True)
-        return model
+        return names[accepted]
 
     def discard(self) -> None:
         """Remove the folder of a run that failed before it had anything worth keeping."""
@@ -209,19 +215,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write below `path` into a `UsageError` that says what to do."""
+    """Turn a failure to write below `path` into `CannotWrite`."""
     try:
         yield
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    except SafetensorError as error:
-        raise cannot_write(path, error) from error
+    except (OSError, SafetensorError) as error:
+        raise CannotWrite(path, error) from error
 
 
-def cannot_write(path: Path, error: Exception) -> UsageError:
-    """Return the `UsageError` for a failed write."""
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-    if full:
-        return UsageError(f"The disk is full: {path} could not be written.", "Free space or choose another --output.")
-    reason = getattr(error, "strerror", None) or str(error)
-    return UsageError(f"{path} cannot be written: {reason}.", "Choose another --output.")
+class CannotWrite(UsageError):
+    """Something could not be written: the disk is full, the folder is protected."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            super().__init__(
+                f"The disk is full: {path} could not be written.", "Free space or choose another --output."
+            )
+        else:
+            reason = getattr(error, "strerror", None) or str(error)
+            super().__init__(f"{path} cannot be written: {reason}.", "Choose another --output.")

@@ -80,7 +80,9 @@ def train(
     def save() -> None:
         losses = torch.stack([values.cpu() for values in history])
         if not losses[first:].isfinite().all():
-            raise UsageError(f"The loss became NaN or Inf by step {done}.", "Use a lower --lr, or --precision float32.")
+            raise UsageError(
+                f"The loss became NaN or Inf by step {done}.", "Start anew with a lower --lr, or --precision float32."
+            )
         run.write_checkpoint(Checkpoint(done, weights, operator.state_dict(), rng.get_state(), terms, losses))
 
     with _stop_requests() as asked_to_stop:

@@ -37,14 +37,14 @@ class Counting:
 class Scene:
     """A prepared operator with all it works on."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
-        self.teacher = StyleGAN2.load(LocalCheckpoint(folder, (CONFIG, WEIGHTS)), CPU)
+    def __init__(self, folder: Path, device: torch.device = CPU, **settings: object) -> None:
+        self.teacher = StyleGAN2.load(LocalCheckpoint(folder, (CONFIG, WEIGHTS)), device)
         self.student = copy.deepcopy(self.teacher)
         for _, parameter in self.student.trainable_parameters():
             parameter.requires_grad_(True)
         self.networks = Networks(
-            load_perceptual(f"conv:{folder / 'perceptual.safetensors'}", CPU),
-            load_small(folder / "trainer.safetensors", CPU),
+            load_perceptual(f"conv:{folder / 'perceptual.safetensors'}", device),
+            load_small(folder / "trainer.safetensors", device),
             torch.float32,
         )
         code = self.teacher.sample_latents(1, torch.Generator().manual_seed(3))

@@ -119,6 +119,8 @@ def _read_suggestion(folder: Path) -> tuple[Suggestion, tuple[str, ...]]:
             inside = (folder / file).resolve()
             if not inside.is_relative_to(folder.resolve()):
                 raise UsageError(f"{path} names a file outside the model's folder.", "Correct or remove it.")
+            if not inside.is_file():
+                raise UsageError(f"{path} names {file}, which does not exist.", "Fetch the whole model folder again.")
             networks[key] = f"{name}:{inside}"
             companions.append(file)
     return Suggestion(method=suggestion.method, networks=networks), (SUGGESTION, *sorted(set(companions)))
