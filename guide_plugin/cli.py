@@ -177,6 +177,9 @@ def main() -> None:
     except UnlearnError as error:
         _fail(error, error.exit_code)
     except click.ClickException as error:
+        if "--json" in sys.argv[1:]:
+            result = {"error": error.format_message(), "remedy": "See `unlearn --help`.", "exit_code": error.exit_code}
+            click.echo(json.dumps(result, indent=2))
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):

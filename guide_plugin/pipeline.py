@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 import guide_plugin
 from guide_plugin.adapter import Adapter, LocalCheckpoint
@@ -23,9 +22,10 @@ from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, parse
 from guide_plugin.report.contact_sheet import contact_sheet, save_png
 from guide_plugin.report.schema import Report, TrainingFigures
-from guide_plugin.run_dir import CannotWrite, RunDir, RunRecord, replacing, sha256
+from guide_plugin.run_dir import RunDir, RunRecord
 from guide_plugin.subject import find_subject
-from guide_plugin.training import Training, train
+from guide_plugin.training import Interrupted, Training, train
+from guide_plugin.whole_files import CannotWrite, replacing, sha256
 
 # Separate streams of random numbers, so that nobody is trained on who judges, whatever the seeds.
 TRAINING_STREAM, AUDIT_STREAM = 1 << 32, 2 << 32
@@ -71,7 +71,7 @@ def unlearn(
     try:
         subject = find_subject(plan.recipe.subject, plan.teacher)
         run.write_subject(subject.code)
-        files = {file: sha256(plan.source.folder / file) for file in plan.claim.files}
+        files = {file: sha256(plan.source.folder / file) for file in (*plan.claim.files, *plan.source.companions)}
         run.write_json(
             run.recipe, {"recipe": plan.recipe.model_dump(mode="json"), "kind": subject.kind, "files": files}
         )
@@ -90,13 +90,12 @@ def resume(folder: Path, host: PluginHost | None = None, display: Display | None
     """
     host, display = host or PluginHost(), display or Silent()
     run = RunDir.open(folder)
-    written = json.loads(run.recipe.read_text("utf-8"))
+    written, code = run.read_recipe()
     plan = prepare(parse(Recipe, written["recipe"], str(run.recipe)), host, display)
     changed = [file for file, digest in written["files"].items() if sha256(plan.source.folder / file) != digest]
     if changed:
         raise UsageError(f"{changed[0]} in {plan.source.folder} changed since this run began.", "Start the run anew.")
-    code = load_file(run.subject)["w"].to(plan.teacher.device)
-    return _run(plan, Subject(code, written["kind"]), run, host, display)
+    return _run(plan, Subject(code.to(plan.teacher.device), written["kind"]), run, host, display)
 
 
 def check_disk(folder: Path, needed: int) -> None:
@@ -130,8 +129,14 @@ def _run(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: D
         return Outcome(run.folder, model, report, refusals)
     except BaseException as error:
         if isinstance(error, CannotWrite) and run.checkpoint.exists():
-            error.remedy = f"Mend that, then go on with: unlearn resume {run.folder}"
+            error.remedy = f"Mend that, then go on with: unlearn resume {shlex.quote(str(run.folder))}"
+        shutil.rmtree(run.staging, ignore_errors=True)
         host.notify("unlearn_error", run=record, error=error)
+        if isinstance(error, KeyboardInterrupt) and run.checkpoint.exists():
+            raise Interrupted(
+                "Stopped; the training so far is saved.",
+                f"Go on with: unlearn resume {shlex.quote(str(run.folder))}",
+            ) from None
         raise
 
 

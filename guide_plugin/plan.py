@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from pydantic import ValidationError
 
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
 from guide_plugin.device import PRECISIONS, choose_device
-from guide_plugin.errors import AdapterError, UnlearnError, UsageError
+from guide_plugin.errors import AdapterError, PluginError, UnlearnError, UsageError
 from guide_plugin.hub.source import Source, match, pull
 from guide_plugin.operator import Embedder, Losses, Networks, Operator, OperatorSettings
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, first_problem, follow
 from guide_plugin.subject import find_subject
 from guide_plugin.vision.perceptual import load_perceptual
+
+REPORT_AND_PICTURE = 2_000_000
+
+T = TypeVar("T")
 
 
 class Display(Protocol):
@@ -63,7 +68,7 @@ class Plan:
     def bytes_written(self) -> int:
         """What the run folder takes at its fullest: the model, and a checkpoint being replaced by the next one."""
         checkpoint = 3 * 4 * self.trained_parameters  # weights and Adam's two moments, float32
-        return self.bytes_read + 2 * checkpoint
+        return self.bytes_read + 2 * checkpoint + REPORT_AND_PICTURE
 
 
 def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
@@ -77,6 +82,8 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
     display.stage(f"Loading {claim.summary}")
     try:
         teacher = adapter.load(LocalCheckpoint(source.folder, claim.files), device)
+    except AdapterError as error:
+        raise AdapterError(f"{adapter.name}: {error.problem}", error.remedy) from error
     except UnlearnError:
         raise
     except Exception as error:
@@ -90,7 +97,8 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
 
 def make_operator(recipe: Recipe, host: PluginHost) -> Operator[OperatorSettings]:
     """Return the recipe's operator with its settings; a wrong setting is a `UsageError`."""
-    operator = host.operator(recipe.method.operator).load()
+    registered = host.operator(recipe.method.operator)
+    operator = _from_plugin(registered.plugin, f"load the operator {registered.name}", registered.load)
     try:
         return operator(operator.Settings.model_validate(recipe.method.settings))
     except ValidationError as error:
@@ -104,7 +112,18 @@ def load_recogniser(choice: str, host: PluginHost, device: torch.device, trains:
     registered = host.recogniser(name)
     if trains and not registered.differentiable:
         raise UsageError(f"The recogniser {name} has no gradient and can only judge.", "Name another --recogniser.")
-    return registered.load(Path(file) if file else None, device)
+    weights = Path(file) if file else None
+    return _from_plugin(registered.plugin, f"load the recogniser {name}", lambda: registered.load(weights, device))
+
+
+def _from_plugin(plugin: str, purpose: str, call: Callable[[], T]) -> T:
+    """Call into a plugin; what it raises that is none of our errors becomes a `PluginError` that names it."""
+    try:
+        return call()
+    except UnlearnError:
+        raise
+    except Exception as error:
+        raise PluginError(f"Plugin {plugin} failed to {purpose}: {error!r}.", "Mend or remove the plugin.") from error
 
 
 def default_output(source: Source) -> Path:

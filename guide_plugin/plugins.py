@@ -81,8 +81,10 @@ class PluginHost:
     def _add(self, name: str, load: Callable[[], Any], distribution: str, version: str) -> None:
         broken: str | None = None
         hooks: tuple[str, ...] = ()
+        taken = self.manager.has_plugin(name)
         try:
             plugin = load()
+            hash(plugin)  # pluggy keeps plugins in sets
             self.manager.register(plugin, name)
             hooks = tuple(sorted(caller.name for caller in self.manager.get_hookcallers(plugin) or []))
             unknown = [hook for hook in hooks if not getattr(self.manager.hook, hook).has_spec()]
@@ -90,8 +92,8 @@ class PluginHost:
                 raise pluggy.PluginValidationError(plugin, f"unknown hook {', '.join(unknown)}")
             self._register_all(name)
         except (Exception, SystemExit) as error:
-            broken = f"{type(error).__name__}: {error}".splitlines()[0]
-            if self.manager.has_plugin(name):
+            broken = " ".join(f"{type(error).__name__}: {error}".split())
+            if not taken and self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
             warnings.warn(f"plugin {name} is disabled: {broken}", PluginWarning, stacklevel=2)
         self.plugins.append(PluginInfo(name, distribution, version, hooks, broken))
@@ -146,7 +148,7 @@ class PluginHost:
                 continue
             try:
                 self._call(name, hook, **arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.muted.add((name, hook))
                 warnings.warn(f"plugin {name} failed in {hook}: {error!r}", PluginWarning, stacklevel=2)
 
@@ -160,7 +162,7 @@ class PluginHost:
         for name in self._names():
             try:
                 refusals += [f"{name}: {reason}" for reason in self._call(name, "unlearn_gate", run=run)]
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 refusals.append(f"{name}: the gate failed ({error!r})")
         return refusals
 

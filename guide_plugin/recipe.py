@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from guide_plugin.errors import UsageError
 
@@ -22,7 +22,7 @@ class Part(BaseModel):
 class SubjectChoice(Part):
     """Who is to be unlearned; with neither, a random person of the generator as a rehearsal."""
 
-    seed: NonNegativeInt | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
     code: Path | None = None
 
     @model_validator(mode="after")
@@ -44,7 +44,7 @@ class Method(Part):
 
     operator: str = "guide"
     settings: dict[str, Any] = Field(default_factory=dict)
-    training_seed: NonNegativeInt = 0
+    training_seed: int = Field(default=0, ge=0, lt=2**32)
     stop_below: float | None = Field(default=None, gt=-1, lt=1)
 
 
@@ -111,8 +111,9 @@ def parse(kind: type[Part], values: dict[str, Any], where: str) -> Any:
 def first_problem(error: ValidationError) -> str:
     """Return the first of pydantic's complaints as "key: what is wrong", without the value."""
     first = error.errors(include_input=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and "[" not in part)
-    return f"{key}: {first['msg']}" if key else first["msg"]
+    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and not set("[-") & set(part))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
 
 
 def follow(recipe: Recipe, suggestion: Suggestion) -> Recipe:

@@ -10,13 +10,11 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
-import os
+import shlex
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from guide_plugin.errors import UsageError
+from guide_plugin.whole_files import CannotWrite, replacing, writing
 
 CHECKPOINT_FORMAT = "1"
 
@@ -63,6 +62,7 @@ class Checkpoint:
     rng: Tensor
     terms: tuple[str, ...]
     losses: Tensor
+    stopped_early: bool = False
 
 
 class RunDir:
@@ -87,7 +87,7 @@ class RunDir:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise UsageError(
                     f"{folder} exists already and is not empty.",
-                    f"Choose another --output, or go on with `unlearn resume {folder}`.",
+                    f"Choose another --output, or go on with: unlearn resume {shlex.quote(str(folder))}",
                 )
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "private").mkdir(mode=0o700)
@@ -129,6 +129,7 @@ class RunDir:
             "format": CHECKPOINT_FORMAT,
             "step": str(checkpoint.step),
             "terms": json.dumps(checkpoint.terms),
+            "stopped_early": json.dumps(checkpoint.stopped_early),
         }
         with replacing(self.checkpoint) as partial:
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
@@ -144,22 +145,30 @@ class RunDir:
         try:
             with safe_open(self.checkpoint, framework="pt") as file:
                 metadata = file.metadata() or {}
+            if metadata.get("format") != CHECKPOINT_FORMAT:
+                raise UsageError(
+                    f"{self.checkpoint} has format {metadata.get('format')}, this version reads {CHECKPOINT_FORMAT}.",
+                    "Resume with the version that began the run.",
+                )
             tensors = load_file(self.checkpoint)
-        except SafetensorError as error:
-            raise UsageError(f"{self.checkpoint} is damaged ({error}).", "Start the run anew.") from None
-        if metadata.get("format") != CHECKPOINT_FORMAT:
-            raise UsageError(
-                f"{self.checkpoint} has format {metadata.get('format')}, this version reads {CHECKPOINT_FORMAT}.",
-                "Resume with the version that began the run.",
+            return Checkpoint(
+                step=int(metadata["step"]),
+                weights=_below("weights/", tensors),
+                operator=_below("operator/", tensors),
+                rng=tensors["rng"],
+                terms=tuple(json.loads(metadata["terms"])),
+                losses=tensors["losses"],
+                stopped_early=json.loads(metadata["stopped_early"]),
             )
-        return Checkpoint(
-            step=int(metadata["step"]),
-            weights=_below("weights/", tensors),
-            operator=_below("operator/", tensors),
-            rng=tensors["rng"],
-            terms=tuple(json.loads(metadata["terms"])),
-            losses=tensors["losses"],
-        )
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise _damaged(self.checkpoint, error) from None
+
+    def read_recipe(self) -> tuple[dict[str, Any], Tensor]:
+        """Read what was asked, and the subject's code; `UsageError` where either is damaged."""
+        try:
+            return json.loads(self.recipe.read_text("utf-8")), load_file(self.subject)["w"]
+        except (ValueError, KeyError, SafetensorError) as error:
+            raise _damaged(self.recipe.parent, type(error).__name__) from None
 
     def stage(self, write: Callable[[Path], Any]) -> Path:
         """Have `write` fill an empty staging folder for the redacted model; return the folder."""
@@ -185,51 +194,15 @@ class RunDir:
 
     def discard(self) -> None:
         """Remove the folder of a run that failed before it had anything worth keeping."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # a link or a mount point stays, empty
+            for path in self.folder.iterdir():
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            self.folder.rmdir()
+
+
+def _damaged(path: Path, why: object) -> UsageError:
+    return UsageError(f"{path} is damaged ({why}).", "Start the run anew.")
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends well, it takes `path`'s place, on the disk for sure."""
-    partial = path.with_name(path.name + ".partial")
-    with writing(path):
-        try:
-            yield partial
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write below `path` into `CannotWrite`."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise CannotWrite(path, error) from error
-
-
-class CannotWrite(UsageError):
-    """Something could not be written: the disk is full, the folder is protected."""
-
-    def __init__(self, path: Path, error: Exception) -> None:
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-            super().__init__(
-                f"The disk is full: {path} could not be written.", "Free space or choose another --output."
-            )
-        else:
-            reason = getattr(error, "strerror", None) or str(error)
-            super().__init__(f"{path} cannot be written: {reason}.", "Choose another --output.")

@@ -51,6 +51,10 @@ def read_code(path: Path, latent_shape: tuple[int, ...]) -> Tensor:
         raise UsageError(
             f"The --code file cannot be read as {path.suffix}.", "It may be damaged or of another kind."
         ) from None
+    if not isinstance(code, Tensor):
+        raise UsageError(
+            f"The --code file cannot be read as {path.suffix}.", "It must hold one tensor, alone or named `w`."
+        )
     wanted = " × ".join(map(str, latent_shape))
     shape = tuple(code.shape)
     core = code.reshape(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 import time
@@ -75,7 +76,7 @@ def train(
         _restore(checkpoint, weights, operator, rng)
         done, terms, history = checkpoint.step, checkpoint.terms, list(checkpoint.losses)
     begun, first = time.perf_counter(), done
-    stopped_early = False
+    stopped_early = checkpoint.stopped_early if checkpoint else False
 
     def save() -> None:
         losses = torch.stack([values.cpu() for values in history])
@@ -83,7 +84,9 @@ def train(
             raise UsageError(
                 f"The loss became NaN or Inf by step {done}.", "Start anew with a lower --lr, or --precision float32."
             )
-        run.write_checkpoint(Checkpoint(done, weights, operator.state_dict(), rng.get_state(), terms, losses))
+        run.write_checkpoint(
+            Checkpoint(done, weights, operator.state_dict(), rng.get_state(), terms, losses, stopped_early)
+        )
 
     with _stop_requests() as asked_to_stop:
         while done < operator.settings.steps and not stopped_early:
@@ -99,10 +102,10 @@ def train(
                 stopped_early = stop_when()
             if asked_to_stop.is_set() or last or stopped_early or done % checkpoint_every == 0:
                 save()
-            if asked_to_stop.is_set() and not last:
+            if asked_to_stop.is_set() and not last and not stopped_early:
                 raise Interrupted(
                     f"Stopped after step {done} of {operator.settings.steps}; the checkpoint is saved.",
-                    f"Go on with: unlearn resume {run.folder}",
+                    f"Go on with: unlearn resume {shlex.quote(str(run.folder))}",
                 )
     seconds = time.perf_counter() - begun
     table = torch.stack([values.cpu() for values in history])

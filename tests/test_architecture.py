@@ -17,7 +17,7 @@ LAYERS = [
     {"pipeline"},
     {"plan"},
     {"training", "audit", "subject", "hub", "run_dir", "report", "progress", "device", "operators"},
-    {"vision"},
+    {"vision", "whole_files"},
     {"adapter", "operator", "recipe", "hookspecs", "plugins", "errors"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

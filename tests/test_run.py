@@ -19,8 +19,8 @@ from guide_plugin.plan import describe, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Suggestion, follow
 from guide_plugin.report.schema import Report
-from guide_plugin.run_dir import sha256
 from guide_plugin.training import EARLY_STOP_EVERY
+from guide_plugin.whole_files import sha256
 from hub_adapters.stylegan2.adapter import CONFIG, WEIGHTS, StyleGAN2
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from guide_plugin.adapter import Adapter, Match, RepoListing
-from guide_plugin.errors import HubError, UsageError
+from guide_plugin.errors import HubError, PluginWarning, UsageError
 from guide_plugin.recipe import NetworkChoice, Suggestion, parse
 
 SMALL_JSON = 1 << 20
@@ -68,8 +69,19 @@ def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adap
     Raises:
         UsageError: none can (says what is there and which adapters exist), or several can.
     """
-    claims = [(adapter, claim) for adapter in adapters.values() if (claim := adapter.match(source.listing))]
+    claims = []
+    for adapter in adapters.values():
+        try:
+            claim = adapter.match(source.listing)
+        except Exception as error:
+            warnings.warn(f"adapter {adapter.name} failed in match: {error!r}", PluginWarning, stacklevel=2)
+            continue
+        if claim:
+            claims.append((adapter, claim))
     if not claims:
+        for name, size in source.listing.files.items():
+            if name.endswith(".json") and size <= SMALL_JSON and name not in source.listing.documents:
+                raise UsageError(f"{name} in {source.folder} is not valid JSON.", "Correct it, or fetch it again.")
         some = ", ".join(list(source.listing.files)[:5]) + (", …" if len(source.listing.files) > 5 else "")
         raise UsageError(
             f"No adapter knows the model in {source.folder} ({some}).",

@@ -86,11 +86,13 @@ class StyleGAN2(Adapter):
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
         import torch
 
-        z = torch.randn(n, self.config.z_dim, generator=rng).to(self.device)
+        z = torch.randn(n, self.config.z_dim, generator=rng).to(self.device, non_blocking=True)
         labels = None
         if self.config.c_dim:
             classes = torch.randint(self.config.c_dim, (n,), generator=rng)
-            labels = torch.nn.functional.one_hot(classes, self.config.c_dim).to(self.device, torch.float32)
+            labels = torch.nn.functional.one_hot(classes, self.config.c_dim).to(
+                self.device, torch.float32, non_blocking=True
+            )
         return self.generator.mapping(z, labels)
 
     def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:

@@ -108,7 +108,8 @@ class Guide(Operator[GuideSettings]):
         with torch.no_grad():
             return Draws(
                 w_r=self.teacher.sample_latents(s.neighbours, self.rng),
-                alpha=torch.rand(s.neighbours, generator=self.rng).to(self.w_u.device) * self.alpha_max,
+                alpha=self.alpha_max
+                * torch.rand(s.neighbours, generator=self.rng).to(self.w_u.device, non_blocking=True),
                 w_g=self.teacher.sample_latents(s.bystanders, self.rng),
                 view=self.teacher.sample_views(1, self.rng),
             )

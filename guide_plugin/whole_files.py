@@ -1,0 +1,57 @@
+"""Files that are whole or absent: written beside their place, then put there in one step."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from guide_plugin.errors import UsageError
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, it takes `path`'s place, on the disk for sure."""
+    partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write below `path` into `CannotWrite`."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise CannotWrite(path, error) from error
+
+
+class CannotWrite(UsageError):
+    """Something could not be written: the disk is full, the folder is protected."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            super().__init__(
+                f"The disk is full: {path} could not be written.", "Free space or choose another --output."
+            )
+        else:
+            reason = getattr(error, "strerror", None) or str(error)
+            super().__init__(f"{path} cannot be written: {reason}.", "Choose another --output.")
