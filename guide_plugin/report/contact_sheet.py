@@ -23,7 +23,7 @@ def to_image(pixels: Tensor) -> Image.Image:
 def contact_sheet(before: Tensor, after: Tensor) -> Image.Image:
     """Draw bystanders [n, 3, H, W] before, after, and what changed, 4 times enlarged around white."""
     change = (1 - 4 * (after - before).abs()).clamp(-1, 1)
-    rows = {"before": before, "after": after, "change × 4": change}
+    rows = {"before": before, "after": after, "change, four times enlarged": change}
     width = 2 * MARGIN + CELL * len(before)
     sheet = Image.new("RGB", (width, len(rows) * (CELL + LABEL) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
