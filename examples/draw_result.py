@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from guide_plugin import LocalCheckpoint
 from guide_plugin.report.contact_sheet import to_image
 from guide_plugin.subject import read_code
-from hub_adapters.stylegan2.adapter import CONFIG, WEIGHTS, StyleGAN2
+from hub_adapters.checkpoints.model import CONFIG, WEIGHTS
+from hub_adapters.stylegan2.adapter import StyleGAN2
 
 CELL, GAP, LABEL = 112, 6, 30
 BYSTANDERS = 7

@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from guide_plugin.adapter import API_VERSION, Adapter, LocalCheckpoint, Match, RepoListing, Synthesis, View
+from guide_plugin.adapter import (
+    API_VERSION,
+    Adapter,
+    Inspection,
+    LocalCheckpoint,
+    Match,
+    RepoListing,
+    Saved,
+    Synthesis,
+    View,
+)
 from guide_plugin.errors import (
     AdapterError,
     HubError,
@@ -41,6 +51,7 @@ __all__ = [
     "Adapter",
     "AdapterError",
     "HubError",
+    "Inspection",
     "LocalCheckpoint",
     "Losses",
     "Match",
@@ -56,6 +67,7 @@ __all__ = [
     "RegisterOperator",
     "RegisterRecogniser",
     "RepoListing",
+    "Saved",
     "Subject",
     "Synthesis",
     "UnlearnError",

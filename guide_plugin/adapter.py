@@ -37,10 +37,13 @@ class RepoListing:
     Attributes:
         files: size in bytes of every file, by its POSIX path inside the repository.
         documents: the content of its small JSON files, by path; a file that is not valid JSON is absent.
+        folder: where the files lie, if they are here already: an adapter may then look into a weight file, without
+            torch and without running anything, where names say too little.
     """
 
     files: Mapping[str, int]
     documents: Mapping[str, Any]
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,33 @@ class LocalCheckpoint:
 
     folder: Path
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `save` wrote; `notes` say what a report should tell of it, such as other networks that were emptied."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a weight file is, found out without loading its weights or running anything.
+
+    Attributes:
+        format: of the file: "network pickle", "torch file", "safetensors".
+        contents: what it holds, in words.
+        parameters: how many numbers its tensors hold.
+        globals: every global that its pickles name, with how often; empty where there is no pickle.
+        forbidden: those of them that reading weights does not need; a careful person does not open such a file.
+    """
+
+    format: str
+    contents: str
+    parameters: int
+    globals: Mapping[str, int]
+    forbidden: tuple[str, ...]
 
 
 class Adapter(ABC):
@@ -113,5 +143,5 @@ class Adapter(ABC):
         """Name the parameters that unlearning may change, in a fixed order."""
 
     @abstractmethod
-    def save(self, folder: Path) -> list[Path]:
-        """Write the model into an existing folder so that `load` reads it back; return the files written."""
+    def save(self, folder: Path) -> Saved:
+        """Write the model into an existing folder so that `load` reads it back: ours, and the format it came in."""

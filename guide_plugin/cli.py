@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UsageError
+from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UnsafeCheckpoint, UsageError
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -109,6 +109,31 @@ def resume(run: Path, as_json: bool) -> None:
     with Lines() as display:
         outcome = resume(run, PluginHost(), display)
     _print_outcome(outcome, as_json)
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Say what the weight files at PATH are, without loading or running anything in them."""
+    from dataclasses import asdict
+
+    from guide_plugin.plugins import PluginHost
+    from guide_plugin.report.text import inspection_lines
+
+    if not path.exists():
+        raise UsageError(f"There is no {path}.", "Check it for a typing mistake.")
+    host = PluginHost()
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    found = {str(file): inspection for file in files for inspection in host.inspect(file)}
+    if not found:
+        raise UsageError(f"{path} is no weight file that is known here, and holds none.")
+    if as_json:
+        click.echo(json.dumps({file: asdict(inspection) for file, inspection in found.items()}, indent=2))
+    else:
+        click.echo("\n\n".join(inspection_lines(file, inspection) for file, inspection in found.items()))
+    if any(inspection.forbidden for inspection in found.values()):
+        sys.exit(UnsafeCheckpoint.exit_code)
 
 
 @command.command()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from guide_plugin.adapter import Adapter
+    from guide_plugin.adapter import Adapter, Inspection
     from guide_plugin.operator import Embedder, Losses, Operator
     from guide_plugin.run_dir import RunRecord
 
@@ -56,6 +56,11 @@ def unlearn_register_recognisers(register: RegisterRecogniser) -> None:
     `load(weights, device)` returns a callable from images [n, 3, H, W] in [-1, 1] to unit embeddings [n, D];
     `weights` is the file that the user named, or None. Only a differentiable recogniser can train.
     """
+
+
+@hookspec
+def unlearn_inspect(path: Path) -> Inspection | None:
+    """Say what the weight file at `path` is, without running anything in it; None where it is none of yours."""
 
 
 @hookspec

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import guide_plugin
-from guide_plugin.adapter import Adapter, LocalCheckpoint
+from guide_plugin.adapter import Adapter, LocalCheckpoint, Saved
 from guide_plugin.audit.audit import audit, middle_view
 from guide_plugin.audit.verdict import draw_verdict
 from guide_plugin.errors import UsageError
@@ -115,10 +115,10 @@ def _run(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: D
         host.notify("unlearn_before", run=record)
         student, training = _train(plan, subject, run, host, display)
         display.stage("Writing the redacted model")
-        staged = run.stage(lambda folder: _write_model(student, plan.source, folder))
+        saved = run.stage(lambda folder: _write_model(student, plan.source, folder))
         display.stage("Reading it back and measuring")
-        redacted = type(student).load(LocalCheckpoint(staged, plan.claim.files), plan.teacher.device)
-        report = _report(plan, subject, redacted, training, run)
+        redacted = type(student).load(LocalCheckpoint(run.staging, plan.claim.files), plan.teacher.device)
+        report = _report(plan, subject, redacted, training, run).model_copy(update={"notes": list(saved.notes)})
         record = RunRecord(run.folder, plan.teacher.name, plan.operator.name, report.model_dump(mode="json"))
         host.notify("unlearn_after", run=record)
         vetoes = host.vetoes(record)
@@ -175,11 +175,12 @@ def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display:
     return student, training
 
 
-def _write_model(student: Adapter, source: Source, folder: Path) -> None:
-    student.save(folder)
+def _write_model(student: Adapter, source: Source, folder: Path) -> Saved:
+    saved = student.save(folder)
     for file in source.companions:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source.folder / file, folder / file)
+    return saved
 
 
 def _report(plan: Plan, subject: Subject, redacted: Adapter, training: Training, run: RunDir) -> Report:

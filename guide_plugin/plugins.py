@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from guide_plugin.adapter import Adapter
+    from guide_plugin.adapter import Adapter, Inspection
     from guide_plugin.operator import Embedder, Operator
     from guide_plugin.run_dir import RunRecord
 
@@ -155,6 +155,10 @@ class PluginHost:
     def listens(self, hook: str) -> bool:
         """Say whether any plugin implements `hook`."""
         return bool(getattr(self.manager.hook, hook).get_hookimpls())
+
+    def inspect(self, path: Path) -> list[Inspection]:
+        """Ask every plugin what the weight file at `path` is; a plugin that raises one of our errors has the say."""
+        return [found for name in self._names() for found in self._call(name, "unlearn_inspect", path=path)]
 
     def vetoes(self, run: RunRecord) -> list[str]:
         """Ask every gate, each on its own, and return all refusals as "plugin: reason"; a crash is a refusal."""

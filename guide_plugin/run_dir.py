@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -27,6 +27,8 @@ from guide_plugin.errors import UsageError
 from guide_plugin.whole_files import CannotWrite, replacing, writing
 
 CHECKPOINT_FORMAT = "1"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -170,13 +172,12 @@ class RunDir:
         except (ValueError, KeyError, SafetensorError) as error:
             raise _damaged(self.recipe.parent, type(error).__name__) from None
 
-    def stage(self, write: Callable[[Path], Any]) -> Path:
-        """Have `write` fill an empty staging folder for the redacted model; return the folder."""
+    def stage(self, write: Callable[[Path], T]) -> T:
+        """Have `write` fill an empty staging folder for the redacted model; return what it returns."""
         shutil.rmtree(self.staging, ignore_errors=True)
         with writing(self.folder):
             self.staging.mkdir()
-            write(self.staging)
-        return self.staging
+            return write(self.staging)
 
     def finish(self, report: dict[str, Any], accepted: bool) -> Path:
         """Give the staged model its name, write the report, drop the checkpoint; return the model's folder.

@@ -15,7 +15,8 @@ from guide_plugin.operator import Networks, Subject
 from guide_plugin.operators.guide.unlearning import Draws, Guide, GuideSettings
 from guide_plugin.vision.perceptual import load_perceptual
 from guide_plugin.vision.recognition import load_small
-from hub_adapters.stylegan2.adapter import CONFIG, WEIGHTS, StyleGAN2
+from hub_adapters.checkpoints.model import CONFIG, WEIGHTS
+from hub_adapters.stylegan2.adapter import StyleGAN2
 
 CPU = torch.device("cpu")
 

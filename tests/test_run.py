@@ -21,7 +21,8 @@ from guide_plugin.recipe import Suggestion, follow
 from guide_plugin.report.schema import Report
 from guide_plugin.training import EARLY_STOP_EVERY
 from guide_plugin.whole_files import sha256
-from hub_adapters.stylegan2.adapter import CONFIG, WEIGHTS, StyleGAN2
+from hub_adapters.checkpoints.model import CONFIG, WEIGHTS
+from hub_adapters.stylegan2.adapter import StyleGAN2
 
 
 def recipe(model: Path, **parts: Any) -> Recipe:

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from guide_plugin import AdapterError, LocalCheckpoint, RepoListing
-from hub_adapters.stylegan2.adapter import CONFIG, WEIGHTS, StyleGAN2
+from hub_adapters.checkpoints.model import CONFIG, WEIGHTS
+from hub_adapters.stylegan2.adapter import StyleGAN2
 from tests.conftest import write_tiny_model
 
 CPU = torch.device("cpu")
@@ -75,7 +76,7 @@ def test_what_is_saved_loads_and_draws_the_same(tmp_path: Path, changes: dict[st
         for _, parameter in adapter.trainable_parameters():
             parameter.mul_(1.1)
     (tmp_path / "saved").mkdir()
-    written = adapter.save(tmp_path / "saved")
+    written = adapter.save(tmp_path / "saved").files
     assert sorted(written) == sorted((tmp_path / "saved").iterdir())
     again = load(tmp_path / "saved")
     w = adapter.sample_latents(2, torch.Generator().manual_seed(1))

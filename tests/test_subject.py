@@ -14,7 +14,8 @@ from guide_plugin.adapter import LocalCheckpoint
 from guide_plugin.errors import UsageError
 from guide_plugin.recipe import SubjectChoice
 from guide_plugin.subject import find_subject, read_code
-from hub_adapters.stylegan2.adapter import CONFIG, WEIGHTS, StyleGAN2
+from hub_adapters.checkpoints.model import CONFIG, WEIGHTS
+from hub_adapters.stylegan2.adapter import StyleGAN2
 
 SHAPE = (4, 8)
 

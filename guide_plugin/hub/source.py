@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from guide_plugin.adapter import Adapter, Match, RepoListing
-from guide_plugin.errors import HubError, PluginWarning, UsageError
+from guide_plugin.errors import HubError, PluginWarning, UnlearnError, UsageError
 from guide_plugin.recipe import NetworkChoice, Suggestion, parse
 
 SMALL_JSON = 1 << 20
@@ -45,7 +45,9 @@ def pull(hub: str) -> Source:
     """
     folder = Path(hub).expanduser()
     if folder.is_file():
-        raise UsageError(f"{hub} is a file; the model's configuration lies beside it.", "Give the folder as --hub.")
+        return Source(
+            folder.parent, RepoListing({folder.name: folder.stat().st_size}, {}, folder.parent), Suggestion(), ()
+        )
     if not folder.is_dir():
         if hub.count("/") == 1 and not hub.startswith((".", "/", "~")) and not folder.parent.exists():
             raise HubError(
@@ -60,7 +62,7 @@ def pull(hub: str) -> Source:
     if not files:
         raise UsageError(f"The folder {hub} is empty.", "Give the folder that holds the model's files.")
     suggestion, companions = _read_suggestion(folder)
-    return Source(folder, RepoListing(files, dict(_documents(folder, files))), suggestion, companions)
+    return Source(folder, RepoListing(files, dict(_documents(folder, files)), folder), suggestion, companions)
 
 
 def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adapter], Match]:
@@ -73,6 +75,8 @@ def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adap
     for adapter in adapters.values():
         try:
             claim = adapter.match(source.listing)
+        except UnlearnError:
+            raise
         except Exception as error:
             warnings.warn(f"adapter {adapter.name} failed in match: {error!r}", PluginWarning, stacklevel=2)
             continue
@@ -99,6 +103,10 @@ def _walk(folder: Path) -> Iterable[tuple[str, int]]:
         for name in names:
             path = Path(here) / name
             if not name.startswith(".") and path.is_file():
+                if not path.resolve().is_relative_to(folder.resolve()):
+                    raise UsageError(
+                        f"{name} in {folder} is a link that leads out of it.", "Put the file itself there."
+                    )
                 yield path.relative_to(folder).as_posix(), path.stat().st_size
 
 

@@ -79,6 +79,7 @@ class Report(Record):
         facts: what the operator says of its prepared run.
         judge_is_trainer: whether the network that trained the forgetting is the only one that judged it.
         vetoes: what the gates say against a release.
+        notes: what the adapter says of the files it wrote, such as other networks that were emptied.
         model_files: SHA-256 of every file of the redacted model.
     """
 
@@ -102,4 +103,5 @@ class Report(Record):
     findings: Findings
     verdict: Verdict
     vetoes: list[str]
+    notes: list[str] = []
     model_files: dict[str, str]

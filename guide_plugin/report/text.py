@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from guide_plugin.adapter import Inspection
 from guide_plugin.report.schema import Report
 
 LABEL = 44
@@ -34,6 +35,7 @@ def outcome_lines(report: Report, folder: Path, model: Path) -> str:
         "model": str(model),
         "report": str(folder / "report.json"),
         "picture": str(folder / "bystanders.png"),
+        **({"note": "; ".join(report.notes)} if report.notes else {}),
     }
     return "\n".join(
         ["", *(f"{label:<{LABEL}}{before:>8}{after:>8}".rstrip() for label, before, after in table), "", _facts(facts)]
@@ -55,6 +57,22 @@ def plan_lines(plan: dict[str, Any]) -> str:
         "writes": f"{plan['writes']} (at most {size_in_words(plan['bytes_written_at_most'])})",
     }
     return _facts(facts) + "\nNothing was written."
+
+
+def inspection_lines(file: str, inspection: Inspection) -> str:
+    """Return what a weight file is, as the terminal shows it."""
+    verdict = "safe: reading it calls none of these" if inspection.globals else "safe: nothing in it can run"
+    if inspection.forbidden:
+        verdict = f"UNSAFE: {', '.join(inspection.forbidden)} would run where others open it; it is refused here"
+    facts = {
+        "file": file,
+        "format": inspection.format,
+        "holds": inspection.contents,
+        "numbers": f"{inspection.parameters:,}",
+        "globals": ", ".join(f"{name} ({count})" for name, count in inspection.globals.items()) or "none",
+        "verdict": verdict,
+    }
+    return _facts(facts)
 
 
 def size_in_words(size: int) -> str:

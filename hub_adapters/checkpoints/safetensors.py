@@ -1,60 +1,62 @@
-"""Our own layout, `config.json` beside `model.safetensors`: read with every tensor checked, written whole.
+"""Safetensors files in and out.
 
-File format: https://huggingface.co/docs/safetensors; a length, a JSON header, raw tensors. Nothing in it can run.
+File format: https://huggingface.co/docs/safetensors; the length of a JSON header, the header, raw tensors. Nothing in
+it can run.
 """
 
 from __future__ import annotations
 
+import json
+import math
+import struct
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from guide_plugin import AdapterError
+from hub_adapters.checkpoints.stored import Storage, StoredTensor, map_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"}
+DTYPES |= {"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8"}
 
 
-def read_tensors(path: Path, expected: Mapping[str, torch.Size], device: torch.device) -> dict[str, Tensor]:
-    """Read exactly the `expected` tensors as float32; names and shapes are compared before any data is read.
+def read_safetensors(path: Path) -> dict[str, StoredTensor]:
+    """Find every tensor in the file; the library checks the header, and none is read yet.
 
     Raises:
-        AdapterError: the file is damaged, a tensor is missing, unknown or of another shape, or holds NaN or Inf.
+        AdapterError: the file is cut short, damaged or no safetensors file.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  (no dict)
-            _compare(path.name, shapes, expected)
-            tensors = {name: file.get_tensor(name).to(device, torch.float32, copy=True) for name in expected}
-    except (SafetensorError, OSError) as error:
+        with safe_open(path, framework="np"):
+            data = map_file(path)
+        (length,) = struct.unpack_from("<Q", data)
+        header = json.loads(bytes(data[8 : 8 + length]))
+        header.pop("__metadata__", None)
+        return {name: _place(data, 8 + length, **entry) for name, entry in header.items()}
+    except (SafetensorError, OSError, KeyError, ValueError, struct.error) as error:
         raise AdapterError(
             f"{path.name} cannot be read: it is cut short, damaged or no safetensors file ({error}).",
             "Fetch it again and compare its size and SHA-256 with the source.",
         ) from error
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise AdapterError(f"{path.name}: tensor {name} holds NaN or Inf.", "Fetch the file again from its source.")
-    return tensors
 
 
-def _compare(file: str, found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> None:
-    remedy = "The configuration and the weights must come from the same model."
-    for name in expected:
-        if name not in found:
-            raise AdapterError(f"{file}: tensor {name} is missing.", remedy)
-        if found[name] != expected[name]:
-            raise AdapterError(
-                f"{file}: tensor {name} is {list(found[name])}, the configuration asks for {list(expected[name])}.",
-                remedy,
-            )
-    for name in found:
-        if name not in expected:
-            raise AdapterError(f"{file}: tensor {name} has no place in the configured network.", remedy)
+def _place(data: memoryview, base: int, dtype: str, shape: list[int], data_offsets: list[int]) -> StoredTensor:
+    storage = Storage(data, math.prod(shape), DTYPES[dtype])
+    storage.place(base + data_offsets[0])
+    stride = list(accumulate(reversed(shape[1:]), lambda a, b: a * b, initial=1))[::-1] if shape else []
+    return StoredTensor(storage, 0, tuple(shape), tuple(stride))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors to a new file, with the permissions that new files have here."""
+    from safetensors.torch import save_file
+
     path.touch()
     permissions = path.stat().st_mode
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, {"format": "pt"})

@@ -11,8 +11,8 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -202,3 +202,27 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0) -> Tensor:
         return self.synthesis(self.mapping(z, c, psi)).image
+
+
+def default_buffers(arguments: dict[str, Any], endings: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return what a new generator has in the buffers of these endings; its noise is the same every time."""
+    with torch.device("meta"):
+        buffers = dict(Generator(**arguments).named_buffers())
+    rng = torch.Generator().manual_seed(0)
+    made: dict[str, Callable[[torch.Size], Tensor]] = {
+        "resample_filter": lambda _: binomial_filter(),
+        "noise_const": lambda shape: torch.randn(shape, generator=rng),
+        "w_avg": lambda shape: torch.zeros(shape),
+    }
+    return {
+        name: made[name.rpartition(".")[2]](buffer.shape) for name, buffer in buffers.items() if name.endswith(endings)
+    }
+
+
+@torch.no_grad()
+def mean_code(generator: Generator, n: int = 10_000) -> Tensor:
+    """Return the mean over `n` mapped codes [w_dim], the same every time."""
+    z = torch.randn(n, generator.mapping.z_dim, generator=torch.Generator().manual_seed(0))
+    w_avg = generator.mapping.w_avg
+    codes = [generator.mapping(part.to(w_avg.device))[:, 0] for part in z.split(1000)]  # a code is copied num_ws times
+    return torch.cat(codes).mean(dim=0)
