@@ -77,6 +77,7 @@ def _describe_networks(content: Any) -> str:
         except (KeyError, TypeError, ValueError):
             continue
         resolution = network.attributes.get("img_resolution")
+        size = f", {resolution}×{resolution}" if isinstance(resolution, int) else ""
         parameters = _count(tensor for _, tensor in network.named_tensors())
-        described.append(f"{key}: {family(network)}, {resolution}×{resolution}, {parameters:,} numbers")
+        described.append(f"{key}: {family(network)}{size}, {parameters:,} numbers")
     return "; ".join(described) or "no networks"

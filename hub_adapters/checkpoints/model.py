@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from guide_plugin import AdapterError, LocalCheckpoint, Match, RepoListing, Saved, UnlearnError, UsageError
+from guide_plugin import (
+    AdapterError,
+    LocalCheckpoint,
+    Match,
+    RepoListing,
+    Saved,
+    UnlearnError,
+    UnsafeCheckpoint,
+    UsageError,
+)
 from hub_adapters.checkpoints.origin import Origin
 from hub_adapters.checkpoints.safetensors import read_safetensors, write_safetensors
 from hub_adapters.checkpoints.stored import StoredTensor
@@ -52,7 +61,8 @@ def match_model(listing: RepoListing, model_type: str, readers: Mapping[str, Rea
 
     Raises:
         UsageError: several files hold such a model.
-        UnlearnError: what the only weight file was refused for, such as `UnsafeCheckpoint`.
+        UnsafeCheckpoint: there is no such model, but a file that asks for code to be run.
+        UnlearnError: what the only weight file was refused for.
     """
     config = listing.documents.get(CONFIG)
     if isinstance(config, dict) and "model_type" in config and WEIGHTS in listing.files:
@@ -73,8 +83,9 @@ def match_model(listing: RepoListing, model_type: str, readers: Mapping[str, Rea
         raise UsageError(f"Several files hold a generator: {', '.join(found)}.", "Give one of them as --hub.")
     for file, described in found.items():
         return Match((file,), f", from {file}"), described["img_resolution"]
-    if len(candidates) == 1 and not isinstance(refused[0], WrongFamily):
-        raise refused[0]
+    unsafe = [error for error in refused if isinstance(error, UnsafeCheckpoint)]
+    if unsafe or (len(candidates) == 1 and not isinstance(refused[0], WrongFamily)):
+        raise (unsafe or refused)[0]
     return None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from guide_plugin import AdapterError
-from hub_adapters.checkpoints.origin import Origin
+from hub_adapters.checkpoints.origin import Origin, enumerate_tensors
 from hub_adapters.checkpoints.pickle_stream import PickleStream
 from hub_adapters.checkpoints.pickle_values import (
     READING_ERRORS,
@@ -71,10 +71,11 @@ def family(network: Module) -> str:
 
 @dataclass(frozen=True)
 class NvidiaPickle:
-    """A read file: its networks by key, and every global that it names with its count."""
+    """A read file: its networks by key, tensors under keys that NVIDIA does not write, and the globals it names."""
 
     path: Path
     networks: Mapping[str, Module]
+    others: Mapping[str, Mapping[str, StoredTensor]]
     globals: Mapping[Global, int]
 
 
@@ -214,9 +215,11 @@ def read_nvidia(path: Path) -> NvidiaPickle:
         content = content.items if isinstance(content, Instance) else content
         built = {key: content[key] for key in ("G", "D", "G_ema") if content.get(key) is not None}
         networks = {key: read_module(value) for key, value in built.items()}
+        unknown = content.keys() - {"G", "D", "G_ema", "augment_pipe", "training_set_kwargs"}
+        others = {key: found for key in sorted(unknown) if (found := dict(enumerate_tensors(content[key])))}
     except READING_ERRORS as error:
         raise AdapterError(f"{path.name} is a pickle, but holds no networks.", "Give another file.") from error
-    return NvidiaPickle(path, networks, reader.stream.globals)
+    return NvidiaPickle(path, networks, others, reader.stream.globals)
 
 
 def read_generator(path: Path) -> tuple[Module, Origin]:
@@ -225,10 +228,11 @@ def read_generator(path: Path) -> tuple[Module, Origin]:
     Raises:
         UnsafeCheckpoint, AdapterError: as `read_nvidia`; also where it holds no generator.
     """
-    networks = dict(read_nvidia(path).networks)
+    read = read_nvidia(path)
+    networks = dict(read.networks)
     key = "G_ema" if "G_ema" in networks else "G"
     if key not in networks:
         raise AdapterError(f"{path.name} holds no generator.", "Give a file with G_ema.")
     generator = networks.pop(key)
     others = {name: dict(network.named_tensors()) for name, network in networks.items()}
-    return generator, Origin(path, dict(generator.named_tensors()), others)
+    return generator, Origin(path, dict(generator.named_tensors()), {**others, **read.others})

@@ -22,11 +22,8 @@ LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2)
 
 
-def binomial_filter() -> Tensor:
-    """Return the normalised 4×4 resampling kernel, the outer product of (1, 3, 3, 1)."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = torch.outer(taps, taps)
-    return kernel / kernel.sum()
+BINOMIAL_FILTER = torch.tensor([1.0, 3.0, 3.0, 1.0]).outer(torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
+"""The normalised 4×4 resampling kernel."""
 
 
 def filter_2d(x: Tensor, kernel: Tensor, padding: tuple[int, int], gain: float = 1.0) -> Tensor:
@@ -65,7 +62,8 @@ class FullyConnected(nn.Module):
         bias_init: float = 0.0,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        weight = torch.randn(out_features, in_features)
+        self.weight = nn.Parameter(weight if lr_multiplier == 1 else weight / lr_multiplier)
         self.bias = nn.Parameter(torch.full((out_features,), bias_init))
         self.activate = activate
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
@@ -97,7 +95,7 @@ class SynthesisLayer(ModulatedConv):
     ) -> None:
         super().__init__(in_channels, out_channels, 3, w_dim)
         self.resolution, self.up, self.clamp = resolution, up, clamp
-        self.register_buffer("resample_filter", binomial_filter())
+        self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.noise_strength = nn.Parameter(torch.zeros(()))
 
@@ -145,7 +143,7 @@ class ResidualSkip(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
         self.weight_gain = 1 / math.sqrt(in_channels)
-        self.register_buffer("resample_filter", binomial_filter())
+        self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
 
     def forward(self, x: Tensor) -> Tensor:
         return upsample_2x(F.conv2d(x, self.weight * self.weight_gain), self.resample_filter)

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from hub_adapters.stylegan2.layers import (
+    BINOMIAL_FILTER,
     FullyConnected,
     NoiseMode,
     ResidualSkip,
     SynthesisLayer,
     ToRGB,
-    binomial_filter,
     upsample_2x,
 )
 
@@ -91,7 +91,7 @@ class SynthesisBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.is_first, self.architecture = in_channels == 0, architecture
-        self.register_buffer("resample_filter", binomial_filter())
+        self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
         if self.is_first:
             self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
         else:
@@ -210,7 +210,7 @@ def default_buffers(arguments: dict[str, Any], endings: tuple[str, ...]) -> dict
         buffers = dict(Generator(**arguments).named_buffers())
     rng = torch.Generator().manual_seed(0)
     made: dict[str, Callable[[torch.Size], Tensor]] = {
-        "resample_filter": lambda _: binomial_filter(),
+        "resample_filter": lambda _: BINOMIAL_FILTER.clone(),
         "noise_const": lambda shape: torch.randn(shape, generator=rng),
         "w_avg": lambda shape: torch.zeros(shape),
     }
