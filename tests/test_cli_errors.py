@@ -118,13 +118,14 @@ def cut_weights(model: Path) -> None:
 
 def only_unknown_weights(model: Path) -> None:
     (model / "config.json").unlink()
+    save_file({"somebody.else": torch.zeros(3)}, model / WEIGHTS)
 
 
 BROKEN_MODELS: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "missing": (shutil.rmtree, 2, ("There is no folder", "Check --hub")),
     "empty": (lambda m: (shutil.rmtree(m), m.mkdir()), 2, ("is empty", "Give the folder")),
     "unknown weights": (only_unknown_weights, 2, ("No adapter knows", WEIGHTS, "stylegan2", "`unlearn adapters`")),
-    "a file": (lambda m: (shutil.rmtree(m), m.write_text("x")), 2, ("is a file", "Give the folder")),
+    "a file": (lambda m: (shutil.rmtree(m), m.write_text("x")), 2, ("No adapter knows", "`unlearn adapters`")),
     "cut short": (cut_weights, 4, (WEIGHTS, "cut short", "Fetch it again")),
     "another resolution": (lambda m: edit_config(m, img_resolution=32), 4, ("tensor synthesis.b32.", "same model")),
     "another width": (lambda m: edit_config(m, w_dim=9), 4, ("tensor synthesis.", "[8, 9]", "same model")),

@@ -31,7 +31,8 @@ from guide_plugin.run_dir import RunRecord
 from hub_adapters.stylegan2.adapter import StyleGAN2
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
-BUILT_IN = {"guide", "recognisers", "stylegan2"}
+BUILT_IN = {"checkpoints", "guide", "recognisers", "stylegan2", "stylegan3"}
+ADAPTERS = {"stylegan2", "stylegan3"}
 
 
 def plugin(name: str, **hooks: Callable[..., Any]) -> Any:
@@ -87,7 +88,7 @@ def test_the_built_in_parts_come_in_through_entry_points() -> None:
     host = PluginHost()
     assert working(host) == BUILT_IN
     assert {info.distribution for info in host.plugins} == {"guide-plugin"}
-    assert (set(host.adapters), set(host.operators)) == ({"stylegan2"}, {"guide"})
+    assert (set(host.adapters), set(host.operators)) == (ADAPTERS, {"guide"})
     assert set(host.recognisers) == {"facenet", "small"}
 
 
@@ -139,7 +140,7 @@ def test_a_strangers_adapter_is_found_like_our_own(install: Callable[..., None])
     """
     install("stranger", source)
     host = PluginHost()
-    assert set(host.adapters) == {"stylegan2", "theirs"}
+    assert set(host.adapters) == {*ADAPTERS, "theirs"}
     assert found(host, "stranger").hooks == ("unlearn_register_adapters",)
 
 
@@ -174,7 +175,7 @@ def test_a_plugin_registers_all_of_its_things_or_none() -> None:
     )
     with pytest.warns(PluginWarning, match="the name guide is taken"):
         host = PluginHost(also=[half])
-    assert set(host.adapters) == {"stylegan2"}
+    assert set(host.adapters) == ADAPTERS
     assert host.operators["guide"].plugin == "guide"
     assert host.vetoes(RECORD) == []
 
@@ -353,7 +354,7 @@ def test_questions_about_plugins_are_answered_without_torch(command: list[str]) 
     assert (done.returncode, done.stderr) == (0, "")
     if "--json" in command:
         names = {entry["name"] for entry in json.loads(done.stdout)}
-        assert names == (BUILT_IN if command[0] == "plugins" else {"stylegan2"})
+        assert names == (BUILT_IN if command[0] == "plugins" else ADAPTERS)
 
 
 def test_a_host_toolkit_can_mount_ours(tiny_model: Path, tmp_path: Path) -> None:

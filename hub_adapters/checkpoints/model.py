@@ -64,10 +64,11 @@ def match_model(listing: RepoListing, model_type: str, readers: Mapping[str, Rea
         UnsafeCheckpoint: there is no such model, but a file that asks for code to be run.
         UnlearnError: what the only weight file was refused for.
     """
-    config = listing.documents.get(CONFIG)
-    if isinstance(config, dict) and "model_type" in config and WEIGHTS in listing.files:
-        ours = config["model_type"] == model_type
-        return (Match((CONFIG, WEIGHTS), ""), config.get("img_resolution")) if ours else None
+    if CONFIG in listing.files and WEIGHTS in listing.files:
+        config = listing.documents.get(CONFIG)
+        if not isinstance(config, dict) or config.get("model_type") != model_type:
+            return None
+        return Match((CONFIG, WEIGHTS), ""), config.get("img_resolution")
     if listing.folder is None:
         return None
     candidates = [file for file in listing.files if Path(file).suffix in readers]
