@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from guide_plugin import Adapter, Saved, Synthesis, View
-from hub_adapters.checkpoints.model import save_model
+from guide_plugin import Adapter, Match, RepoListing, Saved, Synthesis, View
+from hub_adapters.checkpoints.model import Reader, match_model, save_model
 
 if TYPE_CHECKING:
     import torch
@@ -27,10 +27,21 @@ class StyleGAN(Adapter):
     """
 
     alignment: ClassVar[str] = "ffhq"
+    title: ClassVar[str]
+    readers: ClassVar[Mapping[str, Reader]]
+    """What reads a weight file without a configuration beside it, by the ending of its name."""
 
     def __init__(self, generator: Any, config: Any, device: torch.device, origin: Origin | None = None) -> None:
         self.generator, self.config, self.device, self.origin = generator, config, device, origin
         self.latent_shape = (generator.synthesis.num_ws, config.w_dim)
+
+    @classmethod
+    def match(cls, listing: RepoListing) -> Match | None:
+        found = match_model(listing, cls.name, cls.readers)
+        if found is None:
+            return None
+        match, resolution = found
+        return Match(match.files, f"{cls.title}, {resolution}×{resolution}{match.summary}")
 
     def mean_latent(self) -> Tensor:
         return self.generator.mapping.w_avg.expand(1, *self.latent_shape)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-from guide_plugin import AdapterError, LocalCheckpoint, Match, RepoListing
-from hub_adapters.checkpoints.model import match_model, open_model
+from guide_plugin import AdapterError, LocalCheckpoint
+from hub_adapters.checkpoints.model import Reader, open_model
 from hub_adapters.stylegan import StyleGAN
 from hub_adapters.stylegan2.weights import LEFT_OUT, from_nvidia, from_rosinality, from_safetensors
 
@@ -42,14 +43,8 @@ class StyleGAN2(StyleGAN):
     """StyleGAN2 and StyleGAN2-ADA: our folders, NVIDIA's pickles, rosinality's checkpoints, bare safetensors."""
 
     name: ClassVar[str] = "stylegan2"
-
-    @classmethod
-    def match(cls, listing: RepoListing) -> Match | None:
-        found = match_model(listing, cls.name, READERS)
-        if found is None:
-            return None
-        match, resolution = found
-        return Match(match.files, f"StyleGAN2, {resolution}×{resolution}{match.summary}")
+    title: ClassVar[str] = "StyleGAN2"
+    readers: ClassVar[Mapping[str, Reader]] = READERS
 
     @classmethod
     def load(cls, checkpoint: LocalCheckpoint, device: torch.device) -> Self:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from guide_plugin import AdapterError, LocalCheckpoint, Match, RepoListing
-from hub_adapters.checkpoints.model import match_model, open_model
+from guide_plugin import AdapterError, LocalCheckpoint
+from hub_adapters.checkpoints.model import Reader, open_model
 from hub_adapters.stylegan import StyleGAN
 from hub_adapters.stylegan3.weights import from_nvidia, from_safetensors
 
@@ -51,14 +52,8 @@ class StyleGAN3(StyleGAN):
     """StyleGAN3 (T and R): our folders, NVIDIA's pickles, bare safetensors."""
 
     name: ClassVar[str] = "stylegan3"
-
-    @classmethod
-    def match(cls, listing: RepoListing) -> Match | None:
-        found = match_model(listing, cls.name, READERS)
-        if found is None:
-            return None
-        match, resolution = found
-        return Match(match.files, f"StyleGAN3, {resolution}×{resolution}{match.summary}")
+    title: ClassVar[str] = "StyleGAN3"
+    readers: ClassVar[Mapping[str, Reader]] = READERS
 
     @classmethod
     def load(cls, checkpoint: LocalCheckpoint, device: torch.device) -> Self:
