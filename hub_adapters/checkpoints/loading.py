@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from guide_plugin import AdapterError
+from hub_adapters.checkpoints.stored import StoredTensor
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -42,14 +43,21 @@ def check_shapes(
             raise AdapterError(f"{file}: tensor {name} has no place in the configured network.", REMEDY)
 
 
-def fill(network: M, tensors: Mapping[str, Tensor], device: torch.device, file: str) -> M:
+def read_all(places: Mapping[str, StoredTensor]) -> Iterator[tuple[str, Tensor]]:
+    """Read tensors out of their file, one after another."""
+    return ((name, place.read()) for name, place in places.items())
+
+
+def fill(network: M, tensors: Iterable[tuple[str, Tensor]], device: torch.device, file: str) -> M:
     """Give a network built on the meta device its weights as float32, frozen and in evaluation mode.
 
     Raises:
-        AdapterError: a tensor holds NaN or Inf.
+        AdapterError: a tensor holds whole numbers, NaN or Inf.
     """
     ready = {}
-    for name, tensor in tensors.items():
+    for name, tensor in tensors:
+        if not tensor.is_floating_point():
+            raise AdapterError(f"{file}: tensor {name} holds whole numbers.", REMEDY)
         ready[name] = tensor.to(device, torch.float32)
         # A sum is finite only if all of it is; it takes no memory. Where it overflows, look closer.
         if not ready[name].sum().isfinite() and not ready[name].isfinite().all():

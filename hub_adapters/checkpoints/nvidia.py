@@ -21,8 +21,8 @@ from hub_adapters.checkpoints.pickle_values import (
     Global,
     Handler,
     Instance,
+    LongText,
     Place,
-    Text,
     make_dict,
     make_set,
 )
@@ -97,7 +97,7 @@ class Reader:
 
     def __init__(self, data: memoryview, name: str, survey: bool = False) -> None:
         self.data, self.name, self.survey = data, name, survey
-        self.storages: dict[Place, Storage] = {}
+        self.storages: dict[Place | LongText, Storage] = {}
         calls: dict[Global, Handler] = {
             Global("torch_utils.persistence", "_reconstruct_persistent_obj"): self.persistent_object,
             Global("torch.storage", "_load_from_bytes"): self.storage,
@@ -123,40 +123,32 @@ class Reader:
 
     def storage(self, content: Any) -> Any:
         """Stand in for `torch.storage._load_from_bytes`: the byte string is read as a legacy file where it lies."""
-        place = content.place if isinstance(content, _Encoded) else content
-        if isinstance(place, Place) and place in self.storages:
-            return self.storages[place]
+        if not isinstance(content, Place | LongText):
+            raise TypeError("storage bytes")
+        if content in self.storages:
+            return self.storages[content]
         if isinstance(content, Place):
             window, start = self.data[: content.start + content.length], content.start
-        elif isinstance(content, _Encoded):
-            window, start = memoryview(content.content), 0
         else:
-            raise TypeError("storage bytes")
+            window, start = memoryview(content.decode(self.data)), 0
         inner = PickleStream(window, self.name, {ORDERED_DICT: make_dict}, STORAGE_CLASSES, survey=self.survey)
         storage = read_legacy(inner, start)
         if not isinstance(storage, Storage):
             raise TypeError("storage")
-        if isinstance(content, _Encoded):
-            storage.text = content.place
+        if isinstance(content, LongText):
+            storage.data, storage.text = self.data, content
         self.stream.forbidden |= inner.forbidden
         for found, count in inner.globals.items():
             self.stream.globals[found] = self.stream.globals.get(found, 0) + count
-        self.storages[place] = storage
+        self.storages[content] = storage
         return storage
 
 
-@dataclass(frozen=True)
-class _Encoded:
-    """Bytes that protocol 2 wrote as Latin-1 text."""
-
-    content: bytearray
-    place: Place
-
-
-def _encode(text: Any, encoding: Any = "latin1") -> _Encoded:
-    if not isinstance(encoding, str) or encoding != "latin1" or not isinstance(text, Text):
+def _encode(text: Any, encoding: Any = "latin1") -> LongText | None:
+    """Stand in for `_codecs.encode`: byte strings of protocol 2. Short ones are numpy scalars and say nothing."""
+    if not isinstance(encoding, str) or encoding != "latin1" or not isinstance(text, LongText | str):
         raise ValueError("encoding")
-    return _Encoded(bytearray(text, "latin1"), text.place)
+    return text if isinstance(text, LongText) else None
 
 
 def _name(text: Any) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub_adapters.checkpoints.pickle_values import Instance
-from hub_adapters.checkpoints.stored import StoredTensor, rewrite
+from hub_adapters.checkpoints.rewriting import rewrite
+from hub_adapters.checkpoints.stored import StoredTensor
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,6 @@ A pickle is a program for a stack machine whose dangerous instructions name a gl
 only ever a pair of strings, and a "call" only ever an entry of a closed table of pure functions given by the caller;
 everything else is `UnsafeCheckpoint`. Byte strings are not copied: they stay places in the file, so that tensors can
 be read from there and written back to there.
-
-Source: the opcodes of protocols 2 to 5 as CPython's `pickletools` documents them.
 """
 
 from __future__ import annotations
@@ -15,17 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from guide_plugin import AdapterError, UnsafeCheckpoint
-from hub_adapters.checkpoints.pickle_values import READING_ERRORS, Global, Handler, Instance, Place, Text, check_keys
+from hub_adapters.checkpoints.pickle_opcodes import MARK, OPCODES, STOP
+from hub_adapters.checkpoints.pickle_values import READING_ERRORS, Global, Handler, Instance
 
 MOST_STEPS = 200_000
 """The largest known file takes 40 000; a byte of a pickle can ask for two hundred bytes of memory."""
 
-_MARK = object()
-_INTEGERS = {b"K": "<B", b"M": "<H", b"J": "<i"}
-_CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False}
-_EMPTY = {b"}": dict, b"]": list, b")": tuple, b"\x8f": set}
-_TEXT = {b"\x8c": "<B", b"X": "<I", b"\x8d": "<Q"}
-_BYTES = {b"C": "<B", b"B": "<I", b"\x8e": "<Q", b"\x96": "<Q"}
+_SIZED = frozenset({str, tuple, list, dict, set, frozenset})
 
 
 class PickleStream:
@@ -64,13 +58,19 @@ class PickleStream:
         """
         self.position = start
         self.stack: list[Any] = []
+        self.push = self.stack.append
         self.memo: dict[int, Any] = {}
+        data, opcodes = self.data, OPCODES
         try:
-            while (opcode := bytes(self._take(1))) != b".":
-                self.steps += 1
-                if self.steps > MOST_STEPS:
-                    raise ValueError("more steps than weights need")
-                self._step(opcode)
+            for steps in range(self.steps, MOST_STEPS):  # noqa: B007
+                opcode = data[self.position]
+                self.position += 1
+                if opcode == STOP:
+                    break
+                opcodes[opcode](self)
+            else:
+                raise ValueError("more steps than weights need")
+            self.steps = steps
             (result,) = self.stack
         except READING_ERRORS as error:
             raise AdapterError(
@@ -79,7 +79,8 @@ class PickleStream:
             ) from error
         return result
 
-    def _take(self, n: int) -> memoryview:
+    def take(self, n: int) -> memoryview:
+        """Return the next `n` bytes, uncopied, and go behind them."""
         end = self.position + n
         if n < 0 or end > len(self.data):
             raise ValueError("past the end of the file")
@@ -87,130 +88,46 @@ class PickleStream:
         self.position = end
         return taken
 
-    def _number(self, form: str) -> int:
-        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
+    def byte(self) -> int:
+        """Return the next byte as a number."""
+        self.position += 1
+        return self.data[self.position - 1]
 
-    def _line(self) -> str:
+    def number(self, form: str) -> int:
+        """Return the next number of this `struct` format."""
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def line(self) -> str:
+        """Return the next line of text without its end, at most 4096 bytes."""
         end = bytes(self.data[self.position : self.position + 4096]).index(b"\n")
-        line = bytes(self._take(end + 1)[:-1])
-        return line.decode("utf-8")
+        return bytes(self.take(end + 1)[:-1]).decode("utf-8")
 
-    def _since_mark(self) -> list[Any]:
+    def since_mark(self) -> list[Any]:
+        """Take what lies on the stack above the last mark, and the mark."""
         for i in range(len(self.stack) - 1, -1, -1):
-            if self.stack[i] is _MARK:
+            if self.stack[i] is MARK:
                 items = self.stack[i + 1 :]
                 del self.stack[i:]
                 return items
         raise ValueError("no mark")
 
-    def _step(self, opcode: bytes) -> None:
-        push = self.stack.append
-        match opcode:
-            case b"q" | b"r":
-                self.memo[self._number("<B" if opcode == b"q" else "<I")] = self.stack[-1]
-            case b"h" | b"j":
-                push(self.memo[self._number("<B" if opcode == b"h" else "<I")])
-            case b"\x94":
-                self.memo[len(self.memo)] = self.stack[-1]
-            case b"K" | b"M" | b"J":
-                push(self._number(_INTEGERS[opcode]))
-            case b"\x8c" | b"X" | b"\x8d":
-                length = self._number(_TEXT[opcode])
-                place = Place(self.position, length)
-                text = Text(bytes(self._take(length)).decode("utf-8"))
-                text.place = place
-                push(text)
-            case b"}" | b"]" | b")" | b"\x8f":
-                push(_EMPTY[opcode]())
-            case b"(":
-                push(_MARK)
-            case b"N" | b"\x88" | b"\x89":
-                push(_CONSTANTS[opcode])
-            case b"R":
-                arguments, called = self.stack.pop(), self.stack.pop()
-                push(self._call(called, arguments))
-            case b"\x85" | b"\x86" | b"\x87":
-                n = opcode[0] - 0x84
-                self.stack[-n:] = [tuple(self.stack[-n:])]
-            case b"t":
-                push(tuple(self._since_mark()))
-            case b"u":
-                items = self._since_mark()
-                check_keys(items[::2])
-                self._mapping().update(zip(items[::2], items[1::2], strict=True))
-            case b"\x80":
-                if not 2 <= (protocol := self._number("<B")) <= 5:
-                    raise ValueError(f"protocol {protocol}")
-            case b"\x95":
-                self._take(8)
-            case b"\x8a" | b"\x8b":
-                length = self._number("<B" if opcode == b"\x8a" else "<I")
-                if length > 1024:
-                    raise ValueError("a number of over 1024 bytes")
-                push(int.from_bytes(self._take(length), "little", signed=True))
-            case b"G":
-                push(struct.unpack(">d", self._take(8))[0])
-            case b"C" | b"B" | b"\x8e" | b"\x96":
-                length = self._number(_BYTES[opcode])
-                push(Place(self.position, length))
-                self._take(length)
-            case b"l":
-                push(self._since_mark())
-            case b"d":
-                items = self._since_mark()
-                check_keys(items[::2])
-                push(dict(zip(items[::2], items[1::2], strict=True)))
-            case b"e":
-                items = self._since_mark()
-                self._container(list).extend(items)
-            case b"a":
-                item = self.stack.pop()
-                self._container(list).append(item)
-            case b"\x90":
-                items = self._since_mark()
-                check_keys(items)
-                self._container(set).update(items)
-            case b"\x91":
-                items = self._since_mark()
-                check_keys(items)
-                push(frozenset(items))
-            case b"s":
-                value, key = self.stack.pop(), self.stack.pop()
-                check_keys([key])
-                self._mapping()[key] = value
-            case b"0" | b"1":
-                self.stack.pop() if opcode == b"0" else self._since_mark()
-            case b"2":
-                push(self.stack[-1])
-            case b"c":
-                push(self._global(self._line(), self._line()))
-            case b"\x93":
-                name, module = self.stack.pop(), self.stack.pop()
-                push(self._global(module, name))
-            case b"\x81" | b"\x92":
-                keywords = self.stack.pop() if opcode == b"\x92" else {}
-                arguments, cls = self.stack.pop(), self.stack.pop()
-                push(self._instance(cls, arguments, keywords))
-            case b"b":
-                state = self.stack.pop()
-                self._build(self.stack[-1], state)
-            case b"Q":
-                if self.persistent is None:
-                    raise ValueError("persistent id")
-                push(self.persistent(self.stack.pop()))
-            case _:
-                raise ValueError(f"opcode {opcode!r}")
-
-    def _container(self, kind: type) -> Any:
+    def container(self, kind: type) -> Any:
+        """Return the top of the stack, which must be of exactly this kind."""
         if type(self.stack[-1]) is not kind:
             raise TypeError(kind.__name__)
         return self.stack[-1]
 
-    def _mapping(self) -> dict[Any, Any]:
+    def mapping(self) -> dict[Any, Any]:
+        """Return the top of the stack, where items can be set."""
         top = self.stack[-1]
-        return top.items if isinstance(top, Instance) else self._container(dict)
+        return top.items if isinstance(top, Instance) else self.container(dict)
 
-    def _global(self, module: Any, name: Any) -> Global:
+    def named(self, module: Any, name: Any) -> Global:
+        """Note that a global is named.
+
+        Raises:
+            UnsafeCheckpoint: it is in neither table.
+        """
         if not isinstance(module, str) or not isinstance(name, str):
             raise TypeError("global")
         found = Global(module, name)
@@ -225,25 +142,22 @@ class PickleStream:
             )
         return found
 
-    def _call(self, called: Any, arguments: Any) -> Any:
+    def call(self, called: Any, arguments: Any) -> Any:
+        """Give what the table has for a call."""
         if not isinstance(called, Global) or not isinstance(arguments, tuple):
             raise TypeError("call")
-        self.copied += sum(len(a) for a in arguments if isinstance(a, str | tuple | list | dict | set | frozenset))
+        for argument in arguments:
+            if type(argument) in _SIZED:
+                self.copied += len(argument)
         if self.copied > 2 * len(self.data):
             raise ValueError("more arguments than the file holds")
-        if called in self.calls:
-            return self.calls[called](*arguments)
-        return self._instance(called, arguments, {})
+        handler = self.calls.get(called)
+        return self.instance(called, arguments, {}) if handler is None else handler(*arguments)
 
-    def _instance(self, cls: Any, arguments: Any, keywords: Any) -> Instance:
+    def instance(self, cls: Any, arguments: Any, keywords: Any) -> Instance:
+        """Give an object of one of the classes that may be instantiated."""
         if not isinstance(cls, Global) or not isinstance(arguments, tuple) or keywords:
             raise TypeError("instance")
         if cls not in self.classes and not self.survey:
             raise TypeError("instance")
         return Instance(cls, arguments)
-
-    def _build(self, target: Any, state: Any) -> None:
-        if isinstance(target, Instance):
-            target.state = state
-        elif type(target) is not dict:  # attributes of an OrderedDict, such as a state dict's _metadata, say nothing
-            raise TypeError("build")

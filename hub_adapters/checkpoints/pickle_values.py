@@ -25,10 +25,16 @@ class Place(NamedTuple):
     length: int
 
 
-class Text(str):
-    """A text that knows its place in the file: protocol 2 has no byte strings and writes them as text."""
+class LongText(NamedTuple):
+    """A text left where it lies, behind its length in four bytes: source code, or bytes that protocol 2 has no
+    other way to write, as Latin-1 characters in UTF-8."""
 
-    place: Place
+    start: int
+    length: int
+
+    def decode(self, data: memoryview) -> bytearray:
+        """Return the bytes that protocol 2 wrote as this text of the file."""
+        return bytearray(str(data[self.start : self.start + self.length], "utf-8"), "latin1")
 
 
 @dataclass
@@ -48,7 +54,7 @@ READING_ERRORS = (LookupError, ValueError, TypeError, AttributeError, OverflowEr
 """What reading bytes that mean nothing can raise."""
 
 
-_KEYS = frozenset({Text, str, int, float, bool, type(None)})
+_KEYS = frozenset({str, int, float, bool, type(None)})
 
 
 def check_keys(keys: Iterable[Any]) -> None:

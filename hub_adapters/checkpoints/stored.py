@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import math
 import mmap
-import shutil
+import pickle
 import struct
 import zipfile
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub_adapters.checkpoints.pickle_stream import PickleStream
-from hub_adapters.checkpoints.pickle_values import Global, Place
+from hub_adapters.checkpoints.pickle_values import Global, LongText
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,20 +39,27 @@ STORAGE_CLASSES = frozenset(Global("torch", name) for name in DTYPES)
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+_SYSTEM = {
+    "protocol_version": LEGACY_PROTOCOL,
+    "little_endian": True,
+    "type_sizes": {"short": 2, "int": 4, "long": 4},
+}
+LEGACY_PREAMBLE = b"".join(pickle.dumps(part, protocol=2) for part in (LEGACY_MAGIC, LEGACY_PROTOCOL, _SYSTEM))
+"""What PyTorch on every common machine writes in front, byte for byte; where it stands it need not be interpreted."""
 
 
 @dataclass
 class Storage:
     """A run of elements in a file: `numel` of `dtype`, from byte `start` of `data` once its place is known.
 
-    `text` is set where protocol 2 wrote the elements as text: they are then not the file's own bytes.
+    `text` is set where protocol 2 wrote the elements as text: `start` then counts in what the text decodes to.
     """
 
     data: memoryview
     numel: int
     dtype: str
     start: int = -1
-    text: Place | None = None
+    text: LongText | None = None
 
     def place(self, start: int) -> int:
         """Say where the storage begins; return where it ends."""
@@ -64,14 +69,14 @@ class Storage:
         self.start = start
         return end
 
+    def content(self) -> memoryview:
+        """Return the bytes that `start` counts in."""
+        return self.data if self.text is None else memoryview(self.text.decode(self.data))
+
     def release(self) -> None:
         """Let the system take back the memory pages that lie wholly in this storage; they can be read again."""
-        mapped = self.data.obj
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            first = -(-self.start // mmap.PAGESIZE) * mmap.PAGESIZE
-            last = (self.start + self.numel * ITEM_SIZES[self.dtype]) // mmap.PAGESIZE * mmap.PAGESIZE
-            if last > first:
-                mapped.madvise(mmap.MADV_DONTNEED, first, last - first)
+        start, length = self.text or (self.start, self.numel * ITEM_SIZES[self.dtype])
+        release(self.data, start, length)
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,13 @@ class StoredTensor:
         return tensor
 
     def view(self, data: memoryview | None = None) -> Tensor:
-        """Return the tensor without copying; `data` is another copy of the file, the one it came from by default."""
+        """Return the tensor without copying; `data` is where to look instead of the storage's own content."""
         import torch
 
         dtype = getattr(torch, self.storage.dtype)
         if not math.prod(self.shape):
             return torch.empty(self.shape, dtype=dtype)
-        source = self.storage.data if data is None else data
+        source = self.storage.content() if data is None else data
         flat = torch.frombuffer(source, dtype=dtype, count=self.storage.numel, offset=self.storage.start)
         return flat.as_strided(self.shape, self.stride, self.offset)
 
@@ -121,6 +126,15 @@ def map_file(path: Path, write: bool = False) -> memoryview:
     """Map a file into memory: privately (writes stay in memory), or so that writes reach it."""
     with path.open("r+b" if write else "rb") as file:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_WRITE if write else mmap.ACCESS_COPY))
+
+
+def release(data: memoryview, start: int, length: int) -> None:
+    """Let the system take back the memory pages that lie wholly in this part of a mapped file."""
+    if isinstance(data.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        last = (start + length) // mmap.PAGESIZE * mmap.PAGESIZE
+        if last > first:
+            data.obj.madvise(mmap.MADV_DONTNEED, first, last - first)
 
 
 def rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> StoredTensor:
@@ -160,9 +174,12 @@ def read_legacy(stream: PickleStream, start: int) -> Any:
             raise ValueError("persistent id")
         return storages.setdefault(key, Storage(stream.data, numel, DTYPES[cls.name]))
 
-    if stream.load(start) != LEGACY_MAGIC or stream.load(stream.position) != LEGACY_PROTOCOL:
-        raise ValueError("no torch file")
-    stream.load(stream.position)
+    if stream.data[start : start + len(LEGACY_PREAMBLE)] == LEGACY_PREAMBLE:
+        stream.position = start + len(LEGACY_PREAMBLE)
+    else:
+        if stream.load(start) != LEGACY_MAGIC or stream.load(stream.position) != LEGACY_PROTOCOL:
+            raise ValueError("no torch file")
+        stream.load(stream.position)
     stream.persistent = persistent
     found = stream.load(stream.position)
     keys = stream.load(stream.position)
@@ -175,48 +192,6 @@ def read_legacy(stream: PickleStream, start: int) -> Any:
             raise ValueError(f"a storage holds {numel} elements, {storages[key].numel} are promised")
         position = storages[key].place(position + 8)
     return found
-
-
-def rewrite(source: Path, target: Path, values: Iterable[tuple[StoredTensor, Tensor | None]]) -> None:
-    """Copy a file with new values in its tensors, zeros where None, and everything else byte for byte.
-
-    Elements that protocol 2 wrote as text change the text's length, so such a file is put together anew around them.
-    """
-    shutil.copyfile(source, target)
-    data = map_file(target, write=True)
-    texts: dict[Place, memoryview] = {}
-    for stored, value in values:
-        if stored.storage.text is not None:
-            texts[stored.storage.text] = stored.storage.data
-        place = stored.view(None if stored.storage.text else data)
-        if value is None:
-            place.zero_()
-        else:
-            place.copy_(value.reshape(place.shape))
-    if texts:
-        pieces, position = [], 0
-        for text, content in sorted(texts.items()):
-            encoded = bytes(content).decode("latin1").encode("utf-8")
-            pieces += [bytes(data[position : text.start - 4]), struct.pack("<I", len(encoded)), encoded]
-            position = text.start + text.length
-        target.write_bytes(b"".join([*pieces, bytes(data[position:])]))
-    elif zipfile.is_zipfile(target):
-        _renew_checksums(target, data)
-
-
-def _renew_checksums(path: Path, data: memoryview) -> None:
-    """Correct the CRC-32 of every entry of an archive, wherever it says one: PyTorch ignores it, others do not."""
-    with zipfile.ZipFile(path) as archive:
-        entries, central = archive.infolist(), archive.start_dir
-    for entry in entries:
-        start, length = find_entry(data, entry)
-        checksum = struct.pack("<I", zlib.crc32(data[start : start + length]))
-        for header, field in ((central, 16), (entry.header_offset, 14)):
-            if data[header + field : header + field + 4] != bytes(4):  # zero: said elsewhere, or not at all
-                data[header + field : header + field + 4] = checksum
-        if data[start + length : start + length + 4] == b"PK\x07\x08":
-            data[start + length + 4 : start + length + 8] = checksum
-        central += 46 + sum(struct.unpack_from("<3H", data, central + 28))
 
 
 def find_entry(data: memoryview, entry: zipfile.ZipInfo) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -50,7 +51,7 @@ class StyleGAN2(StyleGAN):
     def load(cls, checkpoint: LocalCheckpoint, device: torch.device) -> Self:
         import torch
 
-        from hub_adapters.checkpoints.loading import check_shapes, fill
+        from hub_adapters.checkpoints.loading import check_shapes, fill, read_all
         from hub_adapters.stylegan2.network import Generator, default_buffers, mean_code
 
         model = open_model(checkpoint, StyleGAN2Config, READERS)
@@ -64,10 +65,8 @@ class StyleGAN2(StyleGAN):
         check_shapes(
             model.file, {name: place.shape for name, place in model.tensors.items()}, generator, may_be_missing
         )
-        tensors = {name: place.read() for name, place in model.tensors.items()}
-        if may_be_missing:
-            tensors = {**default_buffers(arguments, LEFT_OUT), **tensors}
-        fill(generator, tensors, device, model.file)
+        missing = default_buffers(generator, model.tensors)
+        fill(generator, chain(missing.items(), read_all(model.tensors)), device, model.file)
         if "mapping.w_avg" not in model.tensors:
             generator.mapping.w_avg.copy_(mean_code(generator))
         if device.type == "cuda":

@@ -26,6 +26,12 @@ BINOMIAL_FILTER = torch.tensor([1.0, 3.0, 3.0, 1.0]).outer(torch.tensor([1.0, 3.
 """The normalised 4×4 resampling kernel."""
 
 
+def normal(*shape: int) -> Tensor:
+    """Return initial weights from N(0, 1); on the meta device, where the same takes much longer, only their shape."""
+    weights = torch.empty(shape)
+    return weights if weights.is_meta else weights.normal_()
+
+
 def filter_2d(x: Tensor, kernel: Tensor, padding: tuple[int, int], gain: float = 1.0) -> Tensor:
     """Convolve every channel of `x` [n, c, h, w] with `kernel`, zero-padded by (before, after) on both axes."""
     before, after = padding
@@ -62,7 +68,7 @@ class FullyConnected(nn.Module):
         bias_init: float = 0.0,
     ) -> None:
         super().__init__()
-        weight = torch.randn(out_features, in_features)
+        weight = normal(out_features, in_features)
         self.weight = nn.Parameter(weight if lr_multiplier == 1 else weight / lr_multiplier)
         self.bias = nn.Parameter(torch.full((out_features,), bias_init))
         self.activate = activate
@@ -80,7 +86,7 @@ class ModulatedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, w_dim: int) -> None:
         super().__init__()
         self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
 
@@ -96,7 +102,7 @@ class SynthesisLayer(ModulatedConv):
         super().__init__(in_channels, out_channels, 3, w_dim)
         self.resolution, self.up, self.clamp = resolution, up, clamp
         self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("noise_const", normal(resolution, resolution))
         self.noise_strength = nn.Parameter(torch.zeros(()))
 
     def forward(
@@ -141,7 +147,7 @@ class ResidualSkip(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, 1, 1))
         self.weight_gain = 1 / math.sqrt(in_channels)
         self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
 

@@ -11,8 +11,8 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Container, Iterator
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from hub_adapters.stylegan2.layers import (
     ResidualSkip,
     SynthesisLayer,
     ToRGB,
+    normal,
     upsample_2x,
 )
 
@@ -93,7 +94,7 @@ class SynthesisBlock(nn.Module):
         self.is_first, self.architecture = in_channels == 0, architecture
         self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
         if self.is_first:
-            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+            self.const = nn.Parameter(normal(out_channels, resolution, resolution))
         else:
             self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, True, clamp)
             if architecture == "resnet":
@@ -204,10 +205,8 @@ class Generator(nn.Module):
         return self.synthesis(self.mapping(z, c, psi)).image
 
 
-def default_buffers(arguments: dict[str, Any], endings: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return what a new generator has in the buffers of these endings; its noise is the same every time."""
-    with torch.device("meta"):
-        buffers = dict(Generator(**arguments).named_buffers())
+def default_buffers(generator: Generator, present: Container[str]) -> dict[str, Tensor]:
+    """Return what a new generator has in the buffers that are not `present`; its noise is the same every time."""
     rng = torch.Generator().manual_seed(0)
     made: dict[str, Callable[[torch.Size], Tensor]] = {
         "resample_filter": lambda _: BINOMIAL_FILTER.clone(),
@@ -215,12 +214,14 @@ def default_buffers(arguments: dict[str, Any], endings: tuple[str, ...]) -> dict
         "w_avg": lambda shape: torch.zeros(shape),
     }
     return {
-        name: made[name.rpartition(".")[2]](buffer.shape) for name, buffer in buffers.items() if name.endswith(endings)
+        name: made[name.rpartition(".")[2]](buffer.shape)
+        for name, buffer in generator.named_buffers()
+        if name not in present
     }
 
 
 @torch.no_grad()
-def mean_code(generator: Generator, n: int = 10_000) -> Tensor:
+def mean_code(generator: Generator, n: int = 4096) -> Tensor:
     """Return the mean over `n` mapped codes [w_dim], the same every time."""
     z = torch.randn(n, generator.mapping.z_dim, generator=torch.Generator().manual_seed(0))
     w_avg = generator.mapping.w_avg

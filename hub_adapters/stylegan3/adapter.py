@@ -59,7 +59,7 @@ class StyleGAN3(StyleGAN):
     def load(cls, checkpoint: LocalCheckpoint, device: torch.device) -> Self:
         import torch
 
-        from hub_adapters.checkpoints.loading import check_shapes, fill
+        from hub_adapters.checkpoints.loading import check_shapes, fill, read_all
         from hub_adapters.stylegan3.network import Generator
 
         model = open_model(checkpoint, StyleGAN3Config, READERS)
@@ -69,5 +69,5 @@ class StyleGAN3(StyleGAN):
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise AdapterError(f"{model.file}: no network has this configuration ({error}).", "Correct it.") from error
         check_shapes(model.file, {name: place.shape for name, place in model.tensors.items()}, generator)
-        fill(generator, {name: place.read() for name, place in model.tensors.items()}, device, model.file)
+        fill(generator, read_all(model.tensors), device, model.file)
         return cls(generator, model.config, device, model.origin)

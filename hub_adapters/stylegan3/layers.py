@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hub_adapters.stylegan2.layers import LRELU_GAIN, LRELU_SLOPE, FullyConnected, ModulatedConv
+from hub_adapters.stylegan2.layers import LRELU_GAIN, LRELU_SLOPE, FullyConnected, ModulatedConv, normal
 from hub_adapters.stylegan3.filters import design_lowpass, downsample, upsample
 
 
@@ -46,11 +46,11 @@ class FourierInput(nn.Module):
     def __init__(self, w_dim: int, signal: Signal) -> None:
         super().__init__()
         self.signal = signal
-        self.weight = nn.Parameter(torch.randn(signal.channels, signal.channels))
+        self.weight = nn.Parameter(normal(signal.channels, signal.channels))
         self.affine = FullyConnected(w_dim, 4)
         self.affine.weight = nn.Parameter(torch.zeros(4, w_dim))
         self.affine.bias = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
-        direction = torch.randn(signal.channels, 2)
+        direction = normal(signal.channels, 2)
         radius = direction.norm(dim=1, keepdim=True)
         within_disc = direction / radius * torch.exp(-radius.square() / 4)
         self.register_buffer("transform", torch.eye(3))
