@@ -6,7 +6,12 @@ import struct
 from pathlib import Path
 
 import pytest
+import torch
 
+from guide_plugin import AdapterError, LocalCheckpoint
+from hub_adapters.stylegan2.adapter import StyleGAN2
+from hub_adapters.stylegan2.network import Generator
+from tests import checkpoint_files as files
 from tests.hostile_pickles import (
     Code,
     as_archive,
@@ -163,3 +168,14 @@ def test_content_beside_the_network(tmp_path: Path, extra: dict[str, Code]) -> N
         archive.writestr("model/data/0", bytes(16))
     told = read_bounded(path)
     assert told.startswith("AdapterError: model.pt"), told
+
+
+def test_tensors_that_share_one_storage(tmp_path: Path) -> None:
+    path = tmp_path / "shared.pt"
+    generator = files.random_generator(Generator, files.TINY2)
+    state = files.rosinality_names(generator)
+    whole = torch.randn(max(value.numel() for value in state.values()))
+    state = {name: whole[: value.numel()].view(value.shape) for name, value in state.items()}
+    torch.save({"g_ema": state, "latent_avg": whole[: files.TINY2["w_dim"]]}, path)
+    with pytest.raises(AdapterError, match="share memory"):
+        StyleGAN2.load(LocalCheckpoint(tmp_path, (path.name,)), torch.device("cpu"))

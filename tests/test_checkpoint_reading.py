@@ -260,3 +260,27 @@ def test_a_copy_of_a_loaded_file_is_independent(tmp_path: Path) -> None:
     assert_draws_like(adapter, generator, files.TINY2)
     written, _ = save(student, tmp_path / "out")
     assert_draws_like(load(written), student.generator, files.TINY2)
+
+
+def test_saving_over_the_file_it_came_from(tmp_path: Path) -> None:
+    generator = files.random_generator(Generator2, files.TINY2)
+    path = tmp_path / "network.pkl"
+    files.write_nvidia(path, generator, files.TINY2)
+    adapter = load(path)
+    redact(adapter)
+    adapter.save(tmp_path)
+    assert_draws_like(load(path), adapter.generator, files.TINY2)
+    assert {file.name for file in tmp_path.iterdir()} == {"network.pkl", "config.json", "model.safetensors"}
+
+
+def test_tensors_that_a_discriminator_keeps_as_attributes_are_emptied_too(tmp_path: Path) -> None:
+    generator = files.random_generator(Generator2, files.TINY2)
+    path = tmp_path / "network.pkl"
+    seen = torch.randn(16)
+    D = files.persistent(files.Discriminator(), {"Discriminator": {"last_batch": seen}})
+    path.write_bytes(files.dump({"D": D, "G_ema": files.pickled_generator(generator, files.TINY2)}))
+    adapter = load(path)
+    redact(adapter)
+    written, _ = save(adapter, tmp_path / "out")
+    assert raw(seen) in path.read_bytes()
+    assert_forgotten(written, [seen])

@@ -153,6 +153,17 @@ def test_weights_that_are_no_numbers(tmp_path: Path, write: Writer, value: float
 
 
 @pytest.mark.parametrize("write", WRITERS)
+def test_weights_that_are_whole_numbers(tmp_path: Path, write: Writer) -> None:
+    generator = small()
+    layer = generator.synthesis.b8.conv1
+    del layer.bias
+    layer.register_buffer("bias", torch.arange(4))
+    path = write(tmp_path / "model", generator)
+    with pytest.raises(AdapterError, match=r"synthesis\.b8\.conv1\.bias holds whole numbers"):
+        open_with(StyleGAN2, path)
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_numbers_beyond_float32(tmp_path: Path, write: Writer) -> None:
     generator = small().double()
     generator.synthesis.b8.conv1.bias[0] = 1e300

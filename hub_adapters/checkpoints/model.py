@@ -102,6 +102,10 @@ def open_model(checkpoint: LocalCheckpoint, kind: type[C], readers: Mapping[str,
         return OpenModel(WEIGHTS, _parse(kind, (checkpoint.folder / CONFIG).read_bytes(), CONFIG), tensors, None)
     path = checkpoint.folder / first
     described, origin = readers[path.suffix](path)
+    if sum(tensor.bytes for tensor in origin.tensors.values()) > path.stat().st_size:
+        raise AdapterError(
+            f"{first}: its tensors share memory and would take more than the file's size.", "Get another."
+        )
     return OpenModel(first, _parse(kind, described, first), origin.tensors, origin)
 
 

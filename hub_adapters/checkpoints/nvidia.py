@@ -71,10 +71,14 @@ def family(network: Module) -> str:
 
 @dataclass(frozen=True)
 class NvidiaPickle:
-    """A read file: its networks by key, tensors under keys that NVIDIA does not write, and the globals it names."""
+    """A read file: its networks by key, tensors under keys that NVIDIA does not write, and the globals it names.
+
+    `built` is what the networks were read from, by key, with all that their pickled objects hold.
+    """
 
     path: Path
     networks: Mapping[str, Module]
+    built: Mapping[str, Any]
     others: Mapping[str, Mapping[str, StoredTensor]]
     globals: Mapping[Global, int]
 
@@ -211,7 +215,7 @@ def read_nvidia(path: Path) -> NvidiaPickle:
         others = {key: found for key in sorted(unknown) if (found := dict(enumerate_tensors(content[key])))}
     except READING_ERRORS as error:
         raise AdapterError(f"{path.name} is a pickle, but holds no networks.", "Give another file.") from error
-    return NvidiaPickle(path, networks, others, reader.stream.globals)
+    return NvidiaPickle(path, networks, built, others, reader.stream.globals)
 
 
 def read_generator(path: Path) -> tuple[Module, Origin]:
@@ -226,5 +230,9 @@ def read_generator(path: Path) -> tuple[Module, Origin]:
     if key not in networks:
         raise AdapterError(f"{path.name} holds no generator.", "Give a file with G_ema.")
     generator = networks.pop(key)
+    tensors = dict(generator.named_tensors())
     others = {name: dict(network.named_tensors()) for name, network in networks.items()}
-    return generator, Origin(path, dict(generator.named_tensors()), {**others, **read.others})
+    for name, found in others.items():
+        if not found.keys() <= tensors.keys():  # to be emptied: tensors that are plain attributes too
+            others[name] = dict(enumerate_tensors(read.built[name]))
+    return generator, Origin(path, tensors, {**others, **read.others})

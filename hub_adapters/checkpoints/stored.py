@@ -102,6 +102,11 @@ class StoredTensor:
         if count > self.storage.numel or (count and last >= self.storage.numel):
             raise ValueError(f"a tensor of {count} elements reaches beyond its storage")
 
+    @property
+    def bytes(self) -> int:
+        """How much memory a copy takes."""
+        return math.prod(self.shape) * ITEM_SIZES[self.storage.dtype]
+
     def read(self) -> Tensor:
         """Return a contiguous copy of the tensor, and let go of the file's pages that it came from."""
         import torch

@@ -225,5 +225,6 @@ def mean_code(generator: Generator, n: int = 4096) -> Tensor:
     """Return the mean over `n` mapped codes [w_dim], the same every time."""
     z = torch.randn(n, generator.mapping.z_dim, generator=torch.Generator().manual_seed(0))
     w_avg = generator.mapping.w_avg
-    codes = [generator.mapping(part.to(w_avg.device))[:, 0] for part in z.split(1000)]  # a code is copied num_ws times
-    return torch.cat(codes).mean(dim=0)
+    return (
+        torch.stack([generator.mapping(part.to(w_avg.device))[:, 0].sum(dim=0) for part in z.split(512)]).sum(dim=0) / n
+    )
