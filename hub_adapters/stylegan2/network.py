@@ -226,5 +226,5 @@ def mean_code(generator: Generator, n: int = 4096) -> Tensor:
     z = torch.randn(n, generator.mapping.z_dim, generator=torch.Generator().manual_seed(0))
     w_avg = generator.mapping.w_avg
     return (
-        torch.stack([generator.mapping(part.to(w_avg.device))[:, 0].sum(dim=0) for part in z.split(512)]).sum(dim=0) / n
+        torch.stack([generator.mapping(part.to(w_avg.device))[:, 0].sum(dim=0) for part in z.split(128)]).sum(dim=0) / n
     )
