@@ -75,7 +75,11 @@ class Mapping(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """All layers of one resolution; the first block starts from a learned constant."""
+    """All layers of one resolution; the first block starts from a learned constant.
+
+    Args:
+        up: whether its input has half this resolution (a super-resolution may have a block that keeps it).
+    """
 
     resample_filter: Tensor
 
@@ -89,14 +93,15 @@ class SynthesisBlock(nn.Module):
         is_last: bool,
         architecture: Architecture,
         clamp: float | None,
+        up: bool = True,
     ) -> None:
         super().__init__()
-        self.is_first, self.architecture = in_channels == 0, architecture
+        self.is_first, self.architecture, self.up = in_channels == 0, architecture, up
         self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
         if self.is_first:
             self.const = nn.Parameter(normal(out_channels, resolution, resolution))
         else:
-            self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, True, clamp)
+            self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, up, clamp)
             if architecture == "resnet":
                 self.skip = ResidualSkip(in_channels, out_channels)
         self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, False, clamp)
@@ -119,7 +124,7 @@ class SynthesisBlock(nn.Module):
         else:
             x = self.conv0(x, ws[:, 0], noise_mode, rng)
             x = self.conv1(x, ws[:, 1], noise_mode, rng)
-        if image is not None:
+        if image is not None and self.up:
             image = upsample_2x(image, self.resample_filter)
         if self.has_torgb:
             colour = self.torgb(x, ws[:, self.num_conv]).float()

@@ -1,0 +1,67 @@
+"""The super-resolution: two StyleGAN2 blocks from 32 rendered channels to the picture.
+
+Source: Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks", CVPR 2022, section 3.4; the
+official modules of the same names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hub_adapters.eg3d.field import CHANNELS
+from hub_adapters.stylegan2.layers import BINOMIAL_FILTER, NoiseMode
+from hub_adapters.stylegan2.network import SynthesisBlock
+
+
+class Layout(NamedTuple):
+    """What tells the modules apart.
+
+    Attributes:
+        resolution: of the picture; input_resolution: what rendered features are resized to.
+        channels: of the two blocks.
+        shrinks: whether features larger than the input are resized too.
+    """
+
+    resolution: int
+    input_resolution: int
+    channels: tuple[int, int]
+    shrinks: bool = True
+    has_filter: bool = True
+
+
+LAYOUTS = {
+    "SuperresolutionHybrid2X": Layout(128, 64, (128, 64)),
+    "SuperresolutionHybrid4X": Layout(256, 128, (128, 64), shrinks=False),
+    "SuperresolutionHybrid8X": Layout(512, 128, (128, 64)),
+    "SuperresolutionHybrid8XDC": Layout(512, 128, (256, 128), has_filter=False),
+}
+
+
+class SuperResolution(nn.Module):
+    """Draw a picture [n, 3, R, R] from rendered features [n, 32, r, r], whose first three channels are RGB.
+
+    The first block doubles the resolution where the picture is four times the input, and keeps it where it is twice.
+    """
+
+    def __init__(self, kind: str, w_dim: int, antialias: bool, clamp: float | None) -> None:
+        super().__init__()
+        self.layout, self.antialias = LAYOUTS[kind], antialias
+        resolution, first, second = self.layout.resolution, *self.layout.channels
+        up = resolution == 4 * self.layout.input_resolution
+        self.block0 = SynthesisBlock(CHANNELS, first, w_dim, resolution // 2, 3, False, "skip", clamp, up=up)
+        self.block1 = SynthesisBlock(first, second, w_dim, resolution, 3, True, "skip", clamp)
+        if self.layout.has_filter:
+            self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())  # in the official files, and of no use
+
+    def forward(self, features: Tensor, ws: Tensor, noise_mode: NoiseMode) -> Tensor:
+        """Draw with the last of the codes `ws` [n, num_ws, w_dim]."""
+        codes = ws[:, -1:].expand(-1, 3, -1)
+        size = self.layout.input_resolution
+        if features.shape[-1] < size or (self.layout.shrinks and features.shape[-1] > size):
+            features = F.interpolate(features, (size, size), mode="bilinear", antialias=self.antialias)
+        x, image = self.block0(features, features[:, :3], codes, noise_mode, None)
+        _, image = self.block1(x, image, codes, noise_mode, None)
+        return image
