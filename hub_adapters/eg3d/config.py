@@ -67,6 +67,7 @@ class EG3DConfig(BaseModel):
         c_scale, c_gen_conditioning_zero: the mapping network sees the conditioning camera times the first, or zeros.
         decoder_lr_mul: learning rate multiplier of the decoder, which its weights are scaled by.
         neural_rendering_resolution: side of the rendered picture that the super-resolution starts from.
+        plane_resolution: side of the tri-planes; official models have 256.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -75,8 +76,8 @@ class EG3DConfig(BaseModel):
     alignment: Literal["eg3d"] = "eg3d"
     z_dim: int = Field(512, ge=1, le=1 << 16)
     c_dim: Literal[25] = 25
-    w_dim: Literal[512] = 512
-    img_resolution: Literal[128, 256, 512]
+    w_dim: int = Field(512, ge=1, le=1 << 16)
+    img_resolution: Literal[32, 64, 128, 256, 512]
     img_channels: Literal[3] = 3
     mapping_layers: int = Field(2, ge=1, le=64)
     mapping_lr_multiplier: PositiveFloat = 0.01
@@ -97,5 +98,6 @@ class EG3DConfig(BaseModel):
     c_gen_conditioning_zero: bool = False
     decoder_lr_mul: PositiveFloat = 1.0
     neural_rendering_resolution: int = Field(64, ge=4, le=512)
+    plane_resolution: Literal[16, 32, 64, 128, 256, 512] = 256
     plane_axes: tuple[Axes, Axes, Axes] = PLANE_AXES
     rendering: Rendering = Rendering()

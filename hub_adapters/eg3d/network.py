@@ -22,11 +22,9 @@ from hub_adapters.eg3d.superresolution import SuperResolution
 from hub_adapters.stylegan2.layers import NoiseMode
 from hub_adapters.stylegan2.network import Generator as Backbone
 
-PLANE_RESOLUTION = 256
-
 
 class Drawing(NamedTuple):
-    """What one pass gives: `image` [n, 3, R, R], `planes` [n, 3, 32, 256, 256], `raw` [n, 3, r, r], `depth` if asked.
+    """What one pass gives: `image` [n, 3, R, R], `planes` [n, 3, 32, P, P], `raw` [n, 3, r, r], `depth` if asked.
 
     `raw` is the rendered picture before super-resolution, `depth` [n, 1, r, r] is in units of the world.
     """
@@ -57,7 +55,7 @@ class Generator(nn.Module):
             config.z_dim,
             config.c_dim,
             config.w_dim,
-            PLANE_RESOLUTION,
+            config.plane_resolution,
             img_channels=3 * CHANNELS,
             mapping_layers=config.mapping_layers,
             mapping_lr_multiplier=config.mapping_lr_multiplier,
@@ -67,7 +65,7 @@ class Generator(nn.Module):
             conv_clamp=config.conv_clamp,
         )
         self.superresolution = SuperResolution(
-            config.superresolution, config.w_dim, config.sr_antialias, config.sr_conv_clamp
+            config.superresolution, config.img_resolution, config.w_dim, config.sr_antialias, config.sr_conv_clamp
         )
         self.decoder = Decoder(config.decoder_lr_mul)
         axes = torch.tensor(config.plane_axes, device="cpu")
@@ -75,12 +73,12 @@ class Generator(nn.Module):
         self.register_buffer("projections", projections, persistent=False)
 
     def mapping(self, z: Tensor, labels: Tensor, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """Map `z` [n, z_dim] under conditioning cameras [n, 25] to codes [n, 14, w_dim]."""
+        """Map `z` [n, z_dim] under conditioning cameras [n, 25] to codes [n, num_ws, w_dim]."""
         scale = 0.0 if self.config.c_gen_conditioning_zero else self.config.c_scale
         return self.backbone.mapping(z, labels * scale, psi, cutoff)
 
     def synthesis(self, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
-        """Draw the tri-planes [n, 3, 32, 256, 256] of codes."""
+        """Draw the tri-planes [n, 3, 32, P, P] of codes."""
         return self.backbone.synthesis(ws, noise_mode).image.unflatten(1, (3, CHANNELS))
 
     def render(

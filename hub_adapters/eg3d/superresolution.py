@@ -20,23 +20,22 @@ class Layout(NamedTuple):
     """What tells the modules apart.
 
     Attributes:
-        resolution: of the picture; input_resolution: what rendered features are resized to.
+        scale: how many times the side of the picture is that of the module's input, 2 or 4.
         channels: of the two blocks.
-        shrinks: whether features larger than the input are resized too.
+        shrinks: whether rendered features larger than the input are resized to it too; smaller ones always are.
     """
 
-    resolution: int
-    input_resolution: int
+    scale: int
     channels: tuple[int, int]
     shrinks: bool = True
     has_filter: bool = True
 
 
 LAYOUTS = {
-    "SuperresolutionHybrid2X": Layout(128, 64, (128, 64)),
-    "SuperresolutionHybrid4X": Layout(256, 128, (128, 64), shrinks=False),
-    "SuperresolutionHybrid8X": Layout(512, 128, (128, 64)),
-    "SuperresolutionHybrid8XDC": Layout(512, 128, (256, 128), has_filter=False),
+    "SuperresolutionHybrid2X": Layout(2, (128, 64)),
+    "SuperresolutionHybrid4X": Layout(2, (128, 64), shrinks=False),
+    "SuperresolutionHybrid8X": Layout(4, (128, 64)),
+    "SuperresolutionHybrid8XDC": Layout(4, (256, 128), has_filter=False),
 }
 
 
@@ -46,11 +45,12 @@ class SuperResolution(nn.Module):
     The first block doubles the resolution where the picture is four times the input, and keeps it where it is twice.
     """
 
-    def __init__(self, kind: str, w_dim: int, antialias: bool, clamp: float | None) -> None:
+    def __init__(self, kind: str, resolution: int, w_dim: int, antialias: bool, clamp: float | None) -> None:
         super().__init__()
         self.layout, self.antialias = LAYOUTS[kind], antialias
-        resolution, first, second = self.layout.resolution, *self.layout.channels
-        up = resolution == 4 * self.layout.input_resolution
+        self.input_resolution = resolution // self.layout.scale
+        first, second = self.layout.channels
+        up = self.layout.scale == 4
         self.block0 = SynthesisBlock(CHANNELS, first, w_dim, resolution // 2, 3, False, "skip", clamp, up=up)
         self.block1 = SynthesisBlock(first, second, w_dim, resolution, 3, True, "skip", clamp)
         if self.layout.has_filter:
@@ -59,7 +59,7 @@ class SuperResolution(nn.Module):
     def forward(self, features: Tensor, ws: Tensor, noise_mode: NoiseMode) -> Tensor:
         """Draw with the last of the codes `ws` [n, num_ws, w_dim]."""
         codes = ws[:, -1:].expand(-1, 3, -1)
-        size = self.layout.input_resolution
+        size = self.input_resolution
         if features.shape[-1] < size or (self.layout.shrinks and features.shape[-1] > size):
             features = F.interpolate(features, (size, size), mode="bilinear", antialias=self.antialias)
         x, image = self.block0(features, features[:, :3], codes, noise_mode, None)
