@@ -25,7 +25,7 @@ from guide_plugin.errors import (
     UnsafeCheckpoint,
     UsageError,
 )
-from guide_plugin.hookspecs import RegisterAdapter, RegisterOperator, RegisterRecogniser, hookimpl
+from guide_plugin.hookspecs import RegisterAdapter, RegisterEncoder, RegisterOperator, RegisterRecogniser, hookimpl
 from guide_plugin.plugins import PluginHost
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ __all__ = [
     "Recipe",
     "Refused",
     "RegisterAdapter",
+    "RegisterEncoder",
     "RegisterOperator",
     "RegisterRecogniser",
     "RepoListing",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from guide_plugin.adapter import Adapter, Inspection
-    from guide_plugin.operator import Embedder, Losses, Operator
+    from guide_plugin.operator import Embedder, Encoder, Losses, Operator
     from guide_plugin.run_dir import RunRecord
 
 PROJECT = "unlearn"
@@ -39,6 +39,10 @@ class RegisterRecogniser(Protocol):
     ) -> None: ...
 
 
+class RegisterEncoder(Protocol):
+    def __call__(self, name: str, load: Callable[[Path | None, torch.device], Encoder], summary: str) -> None: ...
+
+
 @hookspec
 def unlearn_register_adapters(register: RegisterAdapter) -> None:
     """Call `register(adapter_class)` for each generator family you bring. Importing the class must import no torch."""
@@ -55,6 +59,16 @@ def unlearn_register_recognisers(register: RegisterRecogniser) -> None:
 
     `load(weights, device)` returns a callable from images [n, 3, H, W] in [-1, 1] to unit embeddings [n, D];
     `weights` is the file that the user named, or None. Only a differentiable recogniser can train.
+    """
+
+
+@hookspec
+def unlearn_register_encoders(register: RegisterEncoder) -> None:
+    """Call `register(name, load, summary)` for each encoder, a network that guesses the code of a picture.
+
+    `load(weights, device)` returns a callable from images [n, 3, H, W] in [-1, 1] to codes [n, *latent_shape];
+    `weights` is the file that the user named, or None. The codes are absolute: an encoder that gives offsets from the
+    mean code, as GOAE does, adds the mean before it returns. It may resize the images itself.
     """
 
 

@@ -24,6 +24,12 @@ class Embedder(Protocol):
     def __call__(self, images: Tensor) -> Tensor: ...
 
 
+class Encoder(Protocol):
+    """An encoder at work: images [n, 3, H, W] in [-1, 1] to the codes [n, *latent_shape] that it takes them for."""
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
 class PerceptualFeatures(Protocol):
     """A perceptual network at work: its weighted, channel-normalised feature maps of images in [-1, 1]."""
 

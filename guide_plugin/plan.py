@@ -15,7 +15,7 @@ from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
 from guide_plugin.device import PRECISIONS, choose_device
 from guide_plugin.errors import AdapterError, PluginError, UnlearnError, UsageError
 from guide_plugin.hub.source import Source, match, pull
-from guide_plugin.operator import Embedder, Losses, Networks, Operator, OperatorSettings
+from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, first_problem, follow
 from guide_plugin.subject import find_subject
@@ -114,6 +114,27 @@ def load_recogniser(choice: str, host: PluginHost, device: torch.device, trains:
         raise UsageError(f"The recogniser {name} has no gradient and can only judge.", "Name another --recogniser.")
     weights = Path(file) if file else None
     return _from_plugin(registered.plugin, f"load the recogniser {name}", lambda: registered.load(weights, device))
+
+
+def load_encoder(choice: str, host: PluginHost, device: torch.device, latent_shape: tuple[int, ...]) -> Encoder:
+    """Load an encoder from "NAME" or "NAME:FILE"; what it raises or returns wrongly is told with its plugin's name."""
+    name, _, file = choice.partition(":")
+    registered = host.encoder(name)
+    weights = Path(file) if file else None
+    encode = _from_plugin(registered.plugin, f"load the encoder {name}", lambda: registered.load(weights, device))
+
+    def checked(images: torch.Tensor) -> torch.Tensor:
+        codes = _from_plugin(registered.plugin, f"encode pictures with {name}", lambda: encode(images))
+        shape, wanted = tuple(getattr(codes, "shape", ())), (len(images), *latent_shape)
+        if shape != wanted or not torch.isfinite(codes).all():
+            raise PluginError(
+                f"The encoder {name} of plugin {registered.plugin} gave codes of shape {shape} or with NaN or Inf, "
+                f"finite ones of {wanted} are needed.",
+                "Name an encoder that was trained for this generator.",
+            )
+        return codes.detach().float()
+
+    return checked
 
 
 def _from_plugin(plugin: str, purpose: str, call: Callable[[], T]) -> T:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from guide_plugin.adapter import Adapter, Inspection
-    from guide_plugin.operator import Embedder, Operator
+    from guide_plugin.operator import Embedder, Encoder, Operator
     from guide_plugin.run_dir import RunRecord
 
 
@@ -53,6 +53,14 @@ class RegisteredRecogniser:
     plugin: str
 
 
+@dataclass(frozen=True)
+class RegisteredEncoder:
+    name: str
+    load: Callable[[Path | None, torch.device], Encoder]
+    summary: str
+    plugin: str
+
+
 class PluginHost:
     """All plugins of one process: what they registered, and guarded ways to call them.
 
@@ -69,6 +77,7 @@ class PluginHost:
         self.adapters: dict[str, type[Adapter]] = {}
         self.operators: dict[str, RegisteredOperator] = {}
         self.recognisers: dict[str, RegisteredRecogniser] = {}
+        self.encoders: dict[str, RegisteredEncoder] = {}
         for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
             source = entry_point.dist
             name, version = (source.name, source.version) if source else ("", "")
@@ -103,6 +112,7 @@ class PluginHost:
         adapters: dict[str, type[Adapter]] = {}
         operators: dict[str, RegisteredOperator] = {}
         recognisers: dict[str, RegisteredRecogniser] = {}
+        encoders: dict[str, RegisteredEncoder] = {}
 
         def adapter(adapter: type[Adapter]) -> None:
             if adapter.api_version != API_VERSION:
@@ -119,13 +129,18 @@ class PluginHost:
         ) -> None:
             recognisers[name] = RegisteredRecogniser(name, load, summary, differentiable, plugin)
 
+        def encoder(name: str, load: Callable[[Path | None, torch.device], Encoder], summary: str) -> None:
+            encoders[name] = RegisteredEncoder(name, load, summary, plugin)
+
         self._call(plugin, "unlearn_register_adapters", register=adapter)
         self._call(plugin, "unlearn_register_operators", register=operator)
         self._call(plugin, "unlearn_register_recognisers", register=recogniser)
+        self._call(plugin, "unlearn_register_encoders", register=encoder)
         for known, new in (
             (self.adapters, adapters),
             (self.operators, operators),
             (self.recognisers, recognisers),
+            (self.encoders, encoders),
         ):
             taken = sorted(known.keys() & new.keys())
             if taken:
@@ -133,6 +148,7 @@ class PluginHost:
         self.adapters |= adapters
         self.operators |= operators
         self.recognisers |= recognisers
+        self.encoders |= encoders
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.manager.list_name_plugin()]
@@ -178,6 +194,10 @@ class PluginHost:
         """Return the recogniser of this name; `UsageError` names those that exist."""
         return _look_up(self.recognisers, name, "recogniser")
 
+    def encoder(self, name: str) -> RegisteredEncoder:
+        """Return the encoder of this name; `UsageError` names those that exist."""
+        return _look_up(self.encoders, name, "encoder")
+
 
 def _itself(plugin: object) -> object:
     return plugin
@@ -185,5 +205,6 @@ def _itself(plugin: object) -> object:
 
 def _look_up(registry: dict[str, Any], name: str, kind: str) -> Any:
     if name not in registry:
-        raise UsageError(f"There is no {kind} named {name}.", f"Known: {', '.join(sorted(registry))}.")
+        known = ", ".join(sorted(registry)) or "none; plugins bring them"
+        raise UsageError(f"There is no {kind} named {name}.", f"Known: {known}.")
     return registry[name]

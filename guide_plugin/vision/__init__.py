@@ -26,7 +26,26 @@ def _small(weights: Path | None, device: torch.device) -> Embedder:
     return load_small(weights, device)
 
 
+def _arcface(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.iresnet import ARCFACE, load_iresnet
+
+    return load_iresnet(ARCFACE, weights, device)
+
+
+def _curricularface(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.iresnet import CURRICULARFACE, load_iresnet
+
+    return load_iresnet(CURRICULARFACE, weights, device)
+
+
 @hookimpl
 def unlearn_register_recognisers(register: RegisterRecogniser) -> None:
+    register("arcface", _arcface, "IR-SE50, which trains in GUIDE's paper: arcface:model_ir_se50.pth", True)
+    register(
+        "curricularface",
+        _curricularface,
+        "IR-101, which measures in GUIDE's paper: curricularface:CurricularFace_Backbone.pth",
+        True,
+    )
     register("facenet", _facenet, "InceptionResnetV1 trained on VGGFace2 (facenet-pytorch)", True)
     register("small", _small, "a small residual network; needs the file of its weights: small:FILE", True)
