@@ -16,7 +16,8 @@ LAYERS = [
     {"cli"},
     {"pipeline"},
     {"plan"},
-    {"training", "audit", "subject", "hub", "run_dir", "report", "progress", "device", "operators"},
+    {"training", "audit", "subject", "inversion", "hub", "run_dir", "report", "progress", "device", "operators"},
+    {"code_distribution"},
     {"vision", "whole_files"},
     {"adapter", "operator", "recipe", "hookspecs", "plugins", "errors"},
 ]

@@ -1,0 +1,219 @@
+"""From a picture to the code that draws it, by optimisation, with no weights beyond the run's own networks.
+
+The code is sought in coordinates in which the generator's random codes are white, so that one learning rate fits every
+latent space, and each layer of it is kept within the radius that 99 % of random codes stay in: both are measured on
+the generator, so there is no weight to choose between "looks like the photo" and "is a code the generator knows".
+First one code for all layers is sought (W), then every layer's own (W+).
+
+Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, appendix D (optimisation and
+its learning-rate ramp); Zhu et al., "Improved StyleGAN Embedding: Where are the Good Latents?", 2020 (white
+coordinates).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter, View
+from guide_plugin.code_distribution import CodeDistribution, measure_distribution
+from guide_plugin.errors import UsageError
+from guide_plugin.operator import Embedder, Losses, PerceptualFeatures
+from guide_plugin.vision.perceptual import feature_distance
+
+RISE, FALL = 0.05, 0.25
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """How to look for a code.
+
+    Attributes:
+        steps: optimiser steps in all.
+        broadcast: share of them that seek one code for all layers; none do where an encoder guessed.
+        lr: Adam's highest learning rate, in standard deviations of random codes.
+        pixels, perceptual, identity: what each part of the loss counts for.
+        batch: pictures at once.
+    """
+
+    steps: int = 200
+    broadcast: float = 0.5
+    lr: float = 0.1
+    pixels: float = 1.0
+    perceptual: float = 1.0
+    identity: float = 0.1
+    batch: int = 8
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What was found for n pictures, on the adapter's device unless said otherwise.
+
+    Attributes:
+        code: [n, *latent_shape].
+        losses: the loss's parts by name, unweighted, [n] each on the CPU: "pixels" (mean squared difference of values
+            in [-1, 1]), "perceptual", "identity" (1 - cosine).
+        similarity: the judge's cosine between each picture and its reconstruction [n], on the CPU.
+        seconds: wall-clock time of the search.
+    """
+
+    code: Tensor
+    losses: dict[str, Tensor]
+    similarity: Tensor
+    seconds: float
+
+
+def invert(
+    adapter: Adapter,
+    images: Tensor,
+    perceptual: PerceptualFeatures,
+    recogniser: Embedder,
+    judge: Embedder,
+    rng: torch.Generator,
+    settings: InversionSettings | None = None,
+    view: View | None = None,
+    start: Tensor | None = None,
+    on_step: Callable[[int, int, Losses], None] = lambda step, steps, losses: None,
+) -> Inversion:
+    """Find the codes that draw these pictures.
+
+    Args:
+        images: [n, 3, H, W] in [-1, 1], cropped as the backbone's training pictures are; brought to its size.
+        perceptual, recogniser: the networks of the loss.
+        judge: the recogniser that measures the result; better another one.
+        rng: the CPU generator for the codes that the distribution is measured on.
+        view: the views that the pictures show, one for all [1, …] or one each [n, …]; by default the middle audit
+            view where the backbone has views.
+        start: an encoder's guess [n, *latent_shape]; by default the mean code.
+        on_step: told the steps done, the steps in all, and the loss's parts.
+
+    Raises:
+        UsageError: the loss became NaN or Inf.
+    """
+    settings = settings or InversionSettings()
+    begun = time.perf_counter()
+    distribution = measure_distribution(adapter, rng)
+    if view is None:
+        views = adapter.audit_views()
+        view = None if views is None else views[len(views) // 2][None]
+    if view is not None:
+        view = view.expand(len(images), *view.shape[1:])
+    first = (adapter.mean_latent() if start is None else start).expand(len(images), *adapter.latent_shape)
+    batches = [slice(begin, begin + settings.batch) for begin in range(0, len(images), settings.batch)]
+    found: list[tuple[Tensor, dict[str, Tensor], Tensor]] = []
+    for number, chosen in enumerate(batches):
+
+        def told(step: int, losses: Losses, before: int = number * settings.steps) -> None:
+            on_step(before + step, len(batches) * settings.steps, losses)
+
+        scene = _Scene(
+            adapter, images[chosen], None if view is None else view[chosen], perceptual, recogniser, settings
+        )
+        code = scene.search(first[chosen], distribution, start is None, told)
+        with torch.no_grad():
+            drawn = scene.draw(code)
+            similarity = (judge(scene.images).float() * judge(drawn).float()).sum(dim=1)
+            found.append((code, scene.losses(drawn), similarity.cpu()))
+    codes, losses, similarities = zip(*found, strict=True)
+    return Inversion(
+        code=torch.cat(codes),
+        losses={name: torch.cat([part[name] for part in losses]).cpu() for name in losses[0]},
+        similarity=torch.cat(similarities),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+class _Scene:
+    """A batch of pictures, what the networks see in them, and the search for their codes."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        images: Tensor,
+        view: View | None,
+        perceptual: PerceptualFeatures,
+        recogniser: Embedder,
+        settings: InversionSettings,
+    ) -> None:
+        self.adapter, self.view, self.settings = adapter, view, settings
+        self.perceptual, self.recogniser = perceptual, recogniser
+        with torch.no_grad():
+            side = self.draw(adapter.mean_latent().expand(len(images), *adapter.latent_shape)).shape[-2:]
+            self.images = images.to(adapter.device)
+            if self.images.shape[-2:] != side:
+                self.images = F.interpolate(self.images, side, mode="bilinear", antialias=True).clamp(-1, 1)
+            self.features = perceptual.features(self.images)
+            self.embedding = recogniser(self.images)
+
+    def draw(self, code: Tensor) -> Tensor:
+        return self.adapter.synthesize(code, self.view).image
+
+    def losses(self, drawn: Tensor) -> dict[str, Tensor]:
+        """Return the loss's parts, unweighted, of each picture [n]."""
+        return {
+            "pixels": (drawn - self.images).square().flatten(1).mean(dim=1),
+            "perceptual": feature_distance(self.perceptual.features(drawn), self.features),
+            "identity": 1 - (self.recogniser(drawn) * self.embedding).sum(dim=1),
+        }
+
+    def search(
+        self,
+        first: Tensor,
+        distribution: CodeDistribution,
+        broadcast_first: bool,
+        told: Callable[[int, Losses], None],
+    ) -> Tensor:
+        """Return the codes [n, *latent_shape] that Adam finds from `first` on."""
+        steps, shape = self.settings.steps, first.shape
+        u = distribution.within(distribution.white(first.reshape(len(first), -1, shape[-1])))
+        layers = u.shape[1]
+        in_w = round(self.settings.broadcast * steps) if broadcast_first and layers > 1 else 0
+        if in_w:
+            u = self.descend(u.mean(dim=1, keepdim=True), distribution, shape, in_w, told)
+        if in_w < steps:
+
+            def told_later(step: int, losses: Losses) -> None:
+                told(in_w + step, losses)
+
+            u = self.descend(u.expand(-1, layers, -1), distribution, shape, steps - in_w, told_later)
+        return distribution.code(u).expand(-1, layers, -1).reshape(shape)
+
+    def descend(
+        self,
+        u: Tensor,
+        distribution: CodeDistribution,
+        shape: torch.Size,
+        steps: int,
+        told: Callable[[int, Losses], None],
+    ) -> Tensor:
+        """Take `steps` steps of Adam from the white coordinates `u` [n, 1 or layers, k] on, each drawn back inside."""
+        layers = math.prod(shape[1:-1])
+        u = u.clone().requires_grad_(True)
+        optimiser = torch.optim.Adam([u], lr=self.settings.lr)
+        weights = {name: getattr(self.settings, name) for name in ("pixels", "perceptual", "identity")}
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = self.settings.lr * ramp((step + 1) / steps)
+            optimiser.zero_grad()
+            code = distribution.code(u).expand(-1, layers, -1).reshape(shape)
+            parts = self.losses(self.draw(code))
+            total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+            if not total.isfinite():
+                raise UsageError("The search for a picture's code came to NaN or Inf.", "Check the model.")
+            total.backward()
+            optimiser.step()
+            with torch.no_grad():
+                u.copy_(distribution.within(u))
+            told(step + 1, {**{name: part.detach().mean() for name, part in parts.items()}, "total": total.detach()})
+        return u.detach()
+
+
+def ramp(done: float) -> float:
+    """Return the share of the learning rate at this share of the steps: up in the first 5 %, down in the last 25 %."""
+    rise, fall = min(1.0, done / RISE), min(1.0, (1 - done) / FALL)
+    return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
