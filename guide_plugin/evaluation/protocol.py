@@ -1,0 +1,254 @@
+"""GUIDE's published evaluation as one function: find the subject's code, unlearn, measure as the paper does.
+
+Source: Seo et al., "Generative Unlearning for Any Identity", CVPR 2024, section 4, and its released evaluation scripts.
+"""
+
+from __future__ import annotations
+
+import datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import guide_plugin
+from guide_plugin.adapter import Adapter, LocalCheckpoint
+from guide_plugin.errors import UsageError
+from guide_plugin.evaluation.auxiliary import Auxiliary, find_auxiliary
+from guide_plugin.evaluation.fidelity import Fidelity
+from guide_plugin.evaluation.identity import Measure, identity, make_measure
+from guide_plugin.evaluation.pictures import read_folder, read_picture
+from guide_plugin.evaluation.record import Case, Evaluation, Figure, Reconstruction, Training
+from guide_plugin.hub.source import match, pull
+from guide_plugin.inversion import Inversion, InversionSettings, invert
+from guide_plugin.operator import Subject
+from guide_plugin.pipeline import carry_out
+from guide_plugin.plan import Display, Plan, Silent, load_encoder, make_operator, prepare, shown
+from guide_plugin.plugins import PluginHost
+from guide_plugin.recipe import Recipe, SubjectChoice
+from guide_plugin.subject import find_subject
+from guide_plugin.whole_files import replacing
+
+NO_PICTURES = "the subject has no other pictures in this case"
+INVERSION_STREAM = 3 << 32
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate.
+
+    Attributes:
+        recipe: model, method, networks and machine; its subject does not count.
+        seed, in_domain, out_of_domain: the subjects of the three cases, each a case of its own where it is given.
+        redacted: an existing redacted model to measure instead of training one; for one case alone.
+        encoder: "NAME" or "NAME:FILE"; its guess is where the search for a code starts.
+        inversion_steps: of that search; by default none after an encoder, as published, and 200 without.
+        samples: random people of each generator for FID; 0 leaves it out.
+        published: a folder with the files published with GUIDE; whatever is named otherwise wins.
+    """
+
+    recipe: Recipe
+    seed: int | None = None
+    in_domain: Path | None = None
+    out_of_domain: Path | None = None
+    redacted: Path | None = None
+    encoder: str | None = None
+    inversion_steps: int | None = None
+    samples: int = 5000
+    inception: Path | None = None
+    real_statistics: Path | None = None
+    published: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A case before it is measured: the codes [n, *latent_shape], the one to unlearn first."""
+
+    case: str
+    codes: Tensor
+    pictures: int
+    reconstruction: Reconstruction | None
+
+
+class _Bench:
+    """Everything that all cases of one evaluation share, loaded once."""
+
+    def __init__(self, request: Request, host: PluginHost, display: Display) -> None:
+        self.request, self.host, self.display = request, host, display
+        found = Auxiliary()
+        if request.published:
+            found = find_auxiliary(request.published, Path(request.recipe.hub).stem)
+        self.plan = prepare(_with_published(request.recipe, found), host, display)
+        networks, device = self.plan.recipe.networks, self.plan.teacher.device
+        self.measure: Measure | None = None
+        if networks.judge and networks.judge != networks.trainer:
+            self.measure = make_measure(self.plan.judge, shown(networks.judge), device)
+        self.fidelity = Fidelity(
+            request.samples,
+            request.inception or found.inception,
+            request.real_statistics or found.real_statistics,
+            device,
+        )
+
+    def people(self) -> list[_Person]:
+        """Find everybody's codes, before anything is trained."""
+        request, teacher, found = self.request, self.plan.teacher, []
+        with torch.no_grad():
+            views = teacher.audit_views()
+            drawn = teacher.synthesize(teacher.mean_latent(), None if views is None else views[:1]).image
+        pictures = {}
+        if request.in_domain:
+            pictures["in-domain"] = read_picture(request.in_domain, drawn.shape[-1])
+        if request.out_of_domain:
+            pictures["out-of-domain"] = read_folder(request.out_of_domain, drawn.shape[-1])
+        if request.seed is not None or not pictures:
+            code = find_subject(SubjectChoice(seed=request.seed or 0), teacher).code
+            found.append(_Person("random", code, 0, None))
+        return found + [self.invert(case, images) for case, images in pictures.items()]
+
+    def invert(self, case: str, images: Tensor) -> _Person:
+        """Find the codes of pictures [n, 3, H, W]."""
+        plan, request = self.plan, self.request
+        start, steps = None, request.inversion_steps
+        if request.encoder:
+            encode = load_encoder(request.encoder, self.host, plan.teacher.device, plan.teacher.latent_shape)
+            start = encode(images.to(plan.teacher.device))
+        elif steps == 0:
+            raise UsageError("Without an encoder a code must be searched for.", "Give more --inversion-steps.")
+        steps = (0 if request.encoder else InversionSettings().steps) if steps is None else steps
+        self.display.stage(f"Finding the codes of {len(images)} pictures ({case})" if steps else "Measuring the codes")
+        found: Inversion = invert(
+            plan.teacher,
+            images,
+            plan.networks.perceptual,
+            plan.networks.recogniser,
+            plan.judge,
+            torch.Generator().manual_seed(INVERSION_STREAM + plan.recipe.method.training_seed),
+            InversionSettings(steps=steps),
+            start=start,
+            on_step=self.display.step,
+        )
+        return _Person(
+            case,
+            found.code,
+            len(images),
+            Reconstruction(
+                judge=shown(plan.recipe.networks.judge or plan.recipe.networks.trainer),
+                similarity=found.similarity.tolist(),
+                losses={name: values.mean().item() for name, values in found.losses.items()},
+                steps=steps,
+                seconds=found.seconds,
+            ),
+        )
+
+    def redact(self, person: _Person, folder: Path) -> tuple[Adapter, Training | None]:
+        """Unlearn the person, or load the redacted model that was named."""
+        teacher = self.plan.teacher
+        if self.request.redacted:
+            source = pull(str(self.request.redacted))
+            adapter, claim = match(source, self.host.adapters)
+            redacted = adapter.load(LocalCheckpoint(source.folder, claim.files), teacher.device)
+            if adapter is not type(teacher) or redacted.latent_shape != teacher.latent_shape:
+                raise UsageError("The redacted model is not of the original's kind.", "Name the one made from it.")
+            return redacted, None
+        plan = replace(self.plan, operator=make_operator(self.plan.recipe, self.host))
+        kind = "seed" if person.case == "random" else "picture"
+        outcome = carry_out(plan, Subject(person.codes[:1], kind), folder / person.case, self.host, self.display)
+        redacted = type(teacher).load(LocalCheckpoint(outcome.model, plan.claim.files), teacher.device)
+        return redacted, Training(
+            run=person.case,
+            steps=outcome.report.training.steps,
+            seconds=outcome.report.training.seconds,
+            trainer=outcome.report.trainer,
+            verdict=outcome.report.verdict.outcome,
+            refusals=list(outcome.refusals),
+        )
+
+    def evaluate(self, person: _Person, folder: Path) -> Case:
+        """Unlearn and measure one case."""
+        redacted, training = self.redact(person, folder)
+
+        def told(done: int, total: int) -> None:
+            self.display.step(done, total, {})
+
+        teacher, others = self.plan.teacher, person.codes[1:]
+        if self.measure is None:
+            missing = "no recogniser but the one that trained is at hand (--judge NAME[:FILE])"
+            figures = Figure(not_measured=missing), Figure(not_measured=missing if len(others) else NO_PICTURES)
+        else:
+            self.display.stage(f"Measuring identity ({person.case})")
+            own = identity(teacher, redacted, person.codes[:1], self.measure, told)
+            figures = own, Figure(not_measured=NO_PICTURES)
+            if len(others):
+                figures = own, identity(teacher, redacted, others, self.measure, told)
+        self.display.stage(f"Measuring fidelity ({person.case})")
+        fid_pre, delta_fid_real = self.fidelity.measure(teacher, redacted, told)
+        return Case(
+            case=person.case,
+            pictures=person.pictures,
+            reconstruction=person.reconstruction,
+            training=training,
+            id=figures[0],
+            id_others=figures[1],
+            fid_pre=fid_pre,
+            delta_fid_real=delta_fid_real,
+        )
+
+
+def evaluate(
+    request: Request, output: Path | None = None, host: PluginHost | None = None, display: Display | None = None
+) -> tuple[Evaluation, Path]:
+    """Run the paper's protocol and write `evaluation.json`, anew after each case, beside the folders of the runs.
+
+    Args:
+        output: the folder to make; by default `runs/evaluate-MODEL-DATE-TIME`.
+
+    Returns:
+        What was measured, and the folder.
+
+    Raises:
+        UnlearnError: its subclasses say what went wrong; none says which files the subject's are. A refused model is
+            not an error.
+    """
+    host, display = host or PluginHost(), display or Silent()
+    cases = [request.seed is not None, request.in_domain is not None, request.out_of_domain is not None]
+    if request.redacted and sum(cases) != 1:
+        raise UsageError("A redacted model can be measured on one subject alone.", "Name the one that it was made for.")
+    if request.samples == 1:
+        raise UsageError("A Fréchet distance needs at least two samples.", "Give --samples 0 to leave it out.")
+    bench = _Bench(request, host, display)
+    people = bench.people()
+    folder = output or default_folder(bench.plan)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists already and is not empty.", "Choose another --output.")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        evaluation = Evaluation(
+            package_version=guide_plugin.__version__,
+            torch_version=torch.__version__,
+            device=str(bench.plan.teacher.device),
+            model=bench.plan.source.folder.resolve().name,
+            adapter=bench.plan.teacher.name,
+            redacted=request.redacted and request.redacted.resolve().name,
+            encoder=request.encoder and shown(request.encoder),
+            perceptual=shown(bench.plan.recipe.networks.perceptual),
+            settings=_shown_settings(request.recipe),
+            cases=[],
+        )
+        for person in people:
+            case = bench.evaluate(person, folder)
+            evaluation = evaluation.model_copy(update={"cases": [*evaluation.cases, case]})
+            with replacing(folder / "evaluation.json") as partial:
+                partial.write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # only where nothing came of it
+    return evaluation, folder
+
+
+def default_folder(plan: Plan) -> Path:
+    """Return `runs/evaluate-MODEL-DATE-TIME`."""
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"evaluate-{plan.source.folder.resolve().name}-{now}"
