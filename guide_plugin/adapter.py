@@ -134,9 +134,17 @@ class Adapter(ABC):
         """Return the fixed views under which a code is judged; None where the backbone has none."""
         return None
 
+    def use_released_views(self) -> bool:
+        """From now on give the views of the released GUIDE code; return whether they are others than the backbone's."""
+        return False
+
     @abstractmethod
     def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:
         """Draw the codes `w` in one deterministic forward pass (constant noise), with gradients where enabled."""
+
+    def save_memory(self) -> bool:
+        """From now on trade time for memory in passes with gradients; return whether anything was left to trade."""
+        return False
 
     @abstractmethod
     def trainable_parameters(self) -> Iterator[tuple[str, Parameter]]:

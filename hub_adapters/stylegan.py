@@ -37,11 +37,7 @@ class StyleGAN(Adapter):
 
     @classmethod
     def match(cls, listing: RepoListing) -> Match | None:
-        found = match_model(listing, cls.name, cls.readers)
-        if found is None:
-            return None
-        match, resolution = found
-        return Match(match.files, f"{cls.title}, {resolution}×{resolution}{match.summary}")
+        return match_model(listing, cls.name, cls.title, cls.readers)
 
     def mean_latent(self) -> Tensor:
         return self.generator.mapping.w_avg.expand(1, *self.latent_shape)

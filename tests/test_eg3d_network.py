@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hub_adapters.eg3d.config import EG3DConfig, Rendering
-from hub_adapters.eg3d.network import Drawing, Effort, Generator
+from hub_adapters.eg3d.config import Effort, EG3DConfig, Rendering
+from hub_adapters.eg3d.network import Drawing, Generator
 from hub_adapters.eg3d.renderer import CHUNK_POINTS, Draws, draw
 from hub_adapters.stylegan2.layers import BINOMIAL_FILTER
 from hub_adapters.stylegan2.network import Mapping

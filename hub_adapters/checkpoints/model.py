@@ -53,10 +53,11 @@ class OpenModel(Generic[C]):
     origin: Origin | None
 
 
-def match_model(listing: RepoListing, model_type: str, readers: Mapping[str, Reader]) -> tuple[Match, Any] | None:
-    """Return what an adapter would read and the picture's resolution, or None where this is no model of its type.
+def match_model(listing: RepoListing, model_type: str, title: str, readers: Mapping[str, Reader]) -> Match | None:
+    """Return what an adapter would read, or None where this is no model of its type.
 
     Args:
+        title: what people call the type.
         readers: what reads a weight file without a configuration beside it, by the ending of its name.
 
     Raises:
@@ -68,7 +69,7 @@ def match_model(listing: RepoListing, model_type: str, readers: Mapping[str, Rea
         config = listing.documents.get(CONFIG)
         if not isinstance(config, dict) or config.get("model_type") != model_type:
             return None
-        return Match((CONFIG, WEIGHTS), ""), config.get("img_resolution")
+        return Match((CONFIG, WEIGHTS), _summary(title, config))
     if listing.folder is None:
         return None
     candidates = [file for file in listing.files if Path(file).suffix in readers]
@@ -83,11 +84,16 @@ def match_model(listing: RepoListing, model_type: str, readers: Mapping[str, Rea
     if len(found) > 1:
         raise UsageError(f"Several files hold a generator: {', '.join(found)}.", "Give one of them as --hub.")
     for file, described in found.items():
-        return Match((file,), f", from {file}"), described["img_resolution"]
+        return Match((file,), f"{_summary(title, described)}, from {file}")
     unsafe = [error for error in refused if isinstance(error, UnsafeCheckpoint)]
     if unsafe or (len(candidates) == 1 and not isinstance(refused[0], WrongFamily)):
         raise (unsafe or refused)[0]
     return None
+
+
+def _summary(title: str, described: Mapping[str, Any]) -> str:
+    resolution = described.get("img_resolution")
+    return f"{title}, {resolution}×{resolution}"
 
 
 def open_model(checkpoint: LocalCheckpoint, kind: type[C], readers: Mapping[str, Reader]) -> OpenModel[C]:

@@ -37,6 +37,7 @@ from hub_adapters.checkpoints.stored import (
 )
 
 MOST_ENTRIES, DEEPEST = 200_000, 50
+NO_ATTRIBUTES = {"_parameters", "_buffers", "_modules"}
 TENSORFLOW_NETWORK = Global("dnnlib.tflib.network", "Network")
 ORDERED_DICT = Global("collections", "OrderedDict")
 
@@ -181,7 +182,7 @@ def read_module(built: Any) -> Module:
         tensors = {**parameters, **buffers}
         return Module(
             class_name=built.cls.name,
-            attributes={name: state[name] for name in state if name[0] != "_" or name.startswith("_init_")},
+            attributes={name: state[name] for name in state if name not in NO_ATTRIBUTES},
             tensors={_name(name): tensor for name, tensor in tensors.items() if isinstance(tensor, StoredTensor)},
             children={_name(name): walk(child, depth + 1) for name, child in modules.items() if child is not None},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
@@ -19,6 +20,22 @@ PLANE_AXES = (
 Vector = tuple[float, float, float]
 Axes = tuple[Vector, Vector, Vector]
 Distance = PositiveFloat | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How rays are rendered, which changes memory and speed alone.
+
+    Attributes:
+        chunk_rays: how many rays of a picture are rendered at once; None for what is fastest on the device.
+        checkpointing: compute chunks anew in the backward pass, so that only one is ever held in memory.
+    """
+
+    chunk_rays: int | None = None
+    checkpointing: bool = False
+
+
+FASTEST, SAVING_MEMORY = Effort(), Effort(chunk_rays=2048, checkpointing=True)
 
 
 class Rendering(BaseModel):

@@ -8,14 +8,13 @@ Source: Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Network
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from hub_adapters.eg3d.cameras import camera_rays
-from hub_adapters.eg3d.config import EG3DConfig
+from hub_adapters.eg3d.config import FASTEST, Effort, EG3DConfig
 from hub_adapters.eg3d.field import CHANNELS, Decoder, colours, plane_projections, sample_planes
 from hub_adapters.eg3d.renderer import Draws, render
 from hub_adapters.eg3d.superresolution import SuperResolution
@@ -33,14 +32,6 @@ class Drawing(NamedTuple):
     planes: Tensor
     raw: Tensor
     depth: Tensor | None
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How rays are rendered, which changes memory and speed alone: see `render`."""
-
-    chunk_rays: int | None = None
-    checkpointing: bool = False
 
 
 class Generator(nn.Module):
@@ -89,7 +80,7 @@ class Generator(nn.Module):
         noise_mode: NoiseMode = "none",
         resolution: int | None = None,
         draws: Draws | None = None,
-        effort: Effort = Effort(),
+        effort: Effort = FASTEST,
         with_depth: bool = False,
     ) -> Drawing:
         """Draw the picture that cameras [n, 25] see of tri-planes.

@@ -226,10 +226,11 @@ def default_buffers(generator: Generator, present: Container[str]) -> dict[str, 
 
 
 @torch.no_grad()
-def mean_code(generator: Generator, n: int = 4096) -> Tensor:
-    """Return the mean over `n` mapped codes [w_dim], the same every time."""
-    z = torch.randn(n, generator.mapping.z_dim, generator=torch.Generator().manual_seed(0))
-    w_avg = generator.mapping.w_avg
-    return (
-        torch.stack([generator.mapping(part.to(w_avg.device))[:, 0].sum(dim=0) for part in z.split(128)]).sum(dim=0) / n
-    )
+def mean_code(generator: Generator, n: int = 4096, part: int = 128) -> Tensor:
+    """Return the mean over `n` mapped codes [w_dim], the same every time; `part` of them are in memory at once."""
+    rng = torch.Generator().manual_seed(0)
+    mapping = generator.mapping
+    total = torch.zeros_like(mapping.w_avg)
+    for _ in range(n // part):
+        total += mapping(torch.randn(part, mapping.z_dim, generator=rng).to(total.device))[:, 0].sum(dim=0)
+    return total / n

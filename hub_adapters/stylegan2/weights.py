@@ -72,10 +72,10 @@ def from_nvidia(path: Path) -> tuple[dict[str, Any], Origin]:
     if family(generator) != "StyleGAN2":
         raise WrongFamily(f"{path.name} holds {family(generator)}, not StyleGAN2.", "Another adapter is needed.")
     config = infer_config({name: place.shape for name, place in origin.tensors.items()}, path.name)
-    return config | _attributes(generator, path.name), origin
+    return config | read_attributes(generator, path.name), origin
 
 
-def _attributes(generator: Module, file: str) -> dict[str, Any]:
+def read_attributes(generator: Module, file: str) -> dict[str, Any]:
     """Read what shapes cannot tell, and refuse variants that are drawn differently."""
     try:
         first = generator.children["synthesis"].children["b4"]
