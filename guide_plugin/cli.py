@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UnsafeCheckpoint, UsageError
+from guide_plugin.evaluation_command import evaluate
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -167,6 +168,9 @@ def adapters(as_json: bool) -> None:
         return
     for name, summary in found.items():
         click.echo(f"{name:<14} {summary}")
+
+
+command.add_command(evaluate)
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:

@@ -35,7 +35,7 @@ class InversionSettings:
     """How to look for a code.
 
     Attributes:
-        steps: optimiser steps in all.
+        steps: optimiser steps in all; with 0 the start is only measured.
         broadcast: share of them that seek one code for all layers; none do where an encoder guessed.
         lr: Adam's highest learning rate, in standard deviations of random codes.
         pixels, perceptual, identity: what each part of the loss counts for.
@@ -171,6 +171,8 @@ class _Scene:
     ) -> Tensor:
         """Return the codes [n, *latent_shape] that Adam finds from `first` on."""
         steps, shape = self.settings.steps, first.shape
+        if steps == 0:
+            return first
         u = distribution.within(distribution.white(first.reshape(len(first), -1, shape[-1])))
         layers = u.shape[1]
         in_w = round(self.settings.broadcast * steps) if broadcast_first and layers > 1 else 0

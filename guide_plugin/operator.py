@@ -55,7 +55,7 @@ class Subject:
 
     Attributes:
         code: `w_u` [1, *latent_shape].
-        kind: where the code came from: "seed", "code" or "rehearsal".
+        kind: where the code came from: "seed", "code", "picture" or "rehearsal".
     """
 
     code: Tensor

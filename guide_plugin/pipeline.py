@@ -65,11 +65,15 @@ def unlearn(
     """
     host, display = host or PluginHost(), display or Silent()
     plan = prepare(recipe, host, display)
-    folder = output or default_output(plan.source)
+    subject = find_subject(plan.recipe.subject, plan.teacher)
+    return carry_out(plan, subject, output or default_output(plan.source), host, display)
+
+
+def carry_out(plan: Plan, subject: Subject, folder: Path, host: PluginHost, display: Display) -> Outcome:
+    """Unlearn a subject whose code is known already, as `unlearn` does; the plan's operator must be fresh."""
     check_disk(folder, plan.bytes_written)
     run = RunDir.create(folder)
     try:
-        subject = find_subject(plan.recipe.subject, plan.teacher)
         run.write_subject(subject.code)
         files = {file: sha256(plan.source.folder / file) for file in (*plan.claim.files, *plan.source.companions)}
         run.write_json(
@@ -142,6 +146,7 @@ def _run(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: D
 
 def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: Display) -> tuple[Adapter, Training]:
     operator, teacher, method = plan.operator, plan.teacher, plan.recipe.method
+    display.stage("Unlearning")
     student = copy.deepcopy(teacher)
     for _, parameter in student.trainable_parameters():
         parameter.requires_grad_(True)

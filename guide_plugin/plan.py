@@ -33,7 +33,7 @@ class Display(Protocol):
         """Say what is being done now."""
 
     def step(self, step: int, steps: int, losses: Losses) -> None:
-        """Say that a training step is done; reading a loss waits for the device."""
+        """Say that a step of the stage is done; losses may be none, and reading one waits for the device."""
 
 
 class Silent:
@@ -80,19 +80,24 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
     operator = make_operator(recipe, host)
     device = choose_device(recipe.machine.device)
     display.stage(f"Loading {claim.summary}")
+    teacher = load_model(adapter, LocalCheckpoint(source.folder, claim.files), device)
+    chosen = recipe.networks
+    trainer = load_recogniser(chosen.trainer, host, device, trains=True)
+    judge = load_recogniser(chosen.judge, host, device) if chosen.judge else trainer
+    networks = Networks(load_perceptual(chosen.perceptual, device), trainer, PRECISIONS[recipe.machine.precision])
+    return Plan(recipe, source, claim, teacher, operator, networks, judge)
+
+
+def load_model(adapter: type[Adapter], checkpoint: LocalCheckpoint, device: torch.device) -> Adapter:
+    """Load a model; whatever goes wrong in the adapter is an `AdapterError` that names it."""
     try:
-        teacher = adapter.load(LocalCheckpoint(source.folder, claim.files), device)
+        return adapter.load(checkpoint, device)
     except AdapterError as error:
         raise AdapterError(f"{adapter.name}: {error.problem}", error.remedy) from error
     except UnlearnError:
         raise
     except Exception as error:
         raise AdapterError(f"The adapter {adapter.name} failed to load the model: {error!r}.") from error
-    chosen = recipe.networks
-    trainer = load_recogniser(chosen.trainer, host, device, trains=True)
-    judge = load_recogniser(chosen.judge, host, device) if chosen.judge else trainer
-    networks = Networks(load_perceptual(chosen.perceptual, device), trainer, PRECISIONS[recipe.machine.precision])
-    return Plan(recipe, source, claim, teacher, operator, networks, judge)
 
 
 def make_operator(recipe: Recipe, host: PluginHost) -> Operator[OperatorSettings]:

@@ -30,7 +30,7 @@ class Lines:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[loss]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -38,6 +38,7 @@ class Lines:
             transient=True,
         )
         self.task: TaskID | None = None
+        self.doing = ""
         self.shown = 0.0
         self.begun = 0.0
         self.first = 0
@@ -53,8 +54,11 @@ class Lines:
         self.console.print(text, soft_wrap=True)
 
     def stage(self, text: str) -> None:
-        """Say what is being done now."""
+        """Say what is being done now; the steps from here on are its."""
         self.stop()
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.task, self.doing = None, text
         self.note(f"{text} …")
 
     def stop(self) -> None:
@@ -63,11 +67,11 @@ class Lines:
             self.progress.stop()
 
     def step(self, step: int, steps: int, losses: Losses) -> None:
-        """Show a training step, at most four times a second; reading the losses waits for the device."""
+        """Show a step, at most four times a second; reading the losses waits for the device."""
         now = time.monotonic()
         if self.task is None:
             self.begun, self.first = now, step - 1
-            self.task = self.progress.add_task("Unlearning", total=steps, completed=self.first, loss="")
+            self.task = self.progress.add_task(self.doing, total=steps, completed=self.first, loss="")
             if self.console.is_terminal:
                 self.progress.start()
         if self.console.is_terminal:
@@ -76,16 +80,18 @@ class Lines:
                 self.progress.update(self.task, completed=step, loss=_summary(losses))
         elif step == 1 or step == steps or step * 10 // steps != (step - 1) * 10 // steps:
             left = (now - self.begun) / max(1, step - self.first) * (steps - step)
-            self.note(f"Unlearning {step}/{steps}, loss {_summary(losses)}, {left:.0f} s left")
+            self.note(", ".join(filter(None, (f"{self.doing} {step}/{steps}", _summary(losses), f"{left:.0f} s left"))))
 
 
 def _summary(losses: Losses) -> str:
+    if "total" not in losses:
+        return ""
     total = losses["total"].item()
     groups: dict[str, float] = {}
     for name, value in losses.items():
         group, _, term = name.partition("_")
         if term == "lpips":
             groups[group] = value.item()
-    return f"{total:.3f}" + (
+    return f"loss {total:.3f}" + (
         f" ({', '.join(f'{name} {value:.3f}' for name, value in groups.items())})" if groups else ""
     )

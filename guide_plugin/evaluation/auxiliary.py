@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guide_plugin.errors import UsageError
-from guide_plugin.vision.iresnet import ARCFACE, CURRICULARFACE
 from guide_plugin.vision.inception import WEIGHTS_FILE
+from guide_plugin.vision.iresnet import ARCFACE, CURRICULARFACE
 
 
 @dataclass(frozen=True)

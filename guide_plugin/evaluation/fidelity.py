@@ -62,12 +62,15 @@ class Fidelity:
         if self.before is None:
             self.before = self._look(before, 0, total, told)
         now = self._look(after, total - self.samples, total, told)
-        common = {"measured_by": NETWORK, "samples": self.samples, "as_published": self.samples == PAPERS_SAMPLES}
-        fid_pre = Figure(value=frechet_distance(self.before, now), **common)
+        fid_pre = self._figure(frechet_distance(self.before, now))
         if self.real is None:
             return fid_pre, Figure(not_measured="no statistics of real pictures were named (--real-statistics FILE)")
         apart = frechet_distance(self.real, now) - frechet_distance(self.real, self.before)
-        return fid_pre, Figure(value=apart, **common)
+        return fid_pre, self._figure(apart)
+
+    def _figure(self, value: float) -> Figure:
+        as_published = self.samples == PAPERS_SAMPLES
+        return Figure(value=value, measured_by=NETWORK, samples=self.samples, as_published=as_published)
 
     def _look(self, adapter: Adapter, done: int, total: int, told: Callable[[int, int], None]) -> Gaussian:
         assert self.features is not None

@@ -21,45 +21,19 @@ from guide_plugin.evaluation.fidelity import Fidelity
 from guide_plugin.evaluation.identity import Measure, identity, make_measure
 from guide_plugin.evaluation.pictures import read_folder, read_picture
 from guide_plugin.evaluation.record import Case, Evaluation, Figure, Reconstruction, Training
+from guide_plugin.evaluation.request import Request, shown_settings, with_published
 from guide_plugin.hub.source import match, pull
 from guide_plugin.inversion import Inversion, InversionSettings, invert
 from guide_plugin.operator import Subject
 from guide_plugin.pipeline import carry_out
-from guide_plugin.plan import Display, Plan, Silent, load_encoder, make_operator, prepare, shown
+from guide_plugin.plan import Display, Plan, Silent, load_encoder, load_model, make_operator, prepare, shown
 from guide_plugin.plugins import PluginHost
-from guide_plugin.recipe import Recipe, SubjectChoice
+from guide_plugin.recipe import SubjectChoice
 from guide_plugin.subject import find_subject
 from guide_plugin.whole_files import replacing
 
 NO_PICTURES = "the subject has no other pictures in this case"
 INVERSION_STREAM = 3 << 32
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to evaluate.
-
-    Attributes:
-        recipe: model, method, networks and machine; its subject does not count.
-        seed, in_domain, out_of_domain: the subjects of the three cases, each a case of its own where it is given.
-        redacted: an existing redacted model to measure instead of training one; for one case alone.
-        encoder: "NAME" or "NAME:FILE"; its guess is where the search for a code starts.
-        inversion_steps: of that search; by default none after an encoder, as published, and 200 without.
-        samples: random people of each generator for FID; 0 leaves it out.
-        published: a folder with the files published with GUIDE; whatever is named otherwise wins.
-    """
-
-    recipe: Recipe
-    seed: int | None = None
-    in_domain: Path | None = None
-    out_of_domain: Path | None = None
-    redacted: Path | None = None
-    encoder: str | None = None
-    inversion_steps: int | None = None
-    samples: int = 5000
-    inception: Path | None = None
-    real_statistics: Path | None = None
-    published: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +54,10 @@ class _Bench:
         found = Auxiliary()
         if request.published:
             found = find_auxiliary(request.published, Path(request.recipe.hub).stem)
-        self.plan = prepare(_with_published(request.recipe, found), host, display)
+        self.recipe = with_published(request.recipe, found)
+        self.plan = prepare(self.recipe, host, display)
         networks, device = self.plan.recipe.networks, self.plan.teacher.device
+        self.released_views = self.plan.teacher.use_released_views()
         self.measure: Measure | None = None
         if networks.judge and networks.judge != networks.trainer:
             self.measure = make_measure(self.plan.judge, shown(networks.judge), device)
@@ -149,7 +125,7 @@ class _Bench:
         if self.request.redacted:
             source = pull(str(self.request.redacted))
             adapter, claim = match(source, self.host.adapters)
-            redacted = adapter.load(LocalCheckpoint(source.folder, claim.files), teacher.device)
+            redacted = load_model(adapter, LocalCheckpoint(source.folder, claim.files), teacher.device)
             if adapter is not type(teacher) or redacted.latent_shape != teacher.latent_shape:
                 raise UsageError("The redacted model is not of the original's kind.", "Name the one made from it.")
             return redacted, None
@@ -231,10 +207,11 @@ def evaluate(
             device=str(bench.plan.teacher.device),
             model=bench.plan.source.folder.resolve().name,
             adapter=bench.plan.teacher.name,
-            redacted=request.redacted and request.redacted.resolve().name,
-            encoder=request.encoder and shown(request.encoder),
+            redacted=request.redacted.resolve().name if request.redacted else None,
+            encoder=shown(request.encoder) if request.encoder else None,
             perceptual=shown(bench.plan.recipe.networks.perceptual),
-            settings=_shown_settings(request.recipe),
+            settings=shown_settings(bench.recipe),
+            released_views=bench.released_views,
             cases=[],
         )
         for person in people:

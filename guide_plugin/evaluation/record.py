@@ -103,6 +103,7 @@ class Evaluation(Record):
     """A whole evaluation.
 
     Attributes:
+        released_views: whether the views are those of the released code, where these differ from the backbone's own.
         settings: the operator's settings that were asked for beyond its defaults and the model's suggestion.
         published: the publication's rows, for comparison; another model and another person.
     """
@@ -117,6 +118,7 @@ class Evaluation(Record):
     redacted: str | None
     encoder: str | None
     perceptual: str
+    released_views: bool
     settings: dict[str, Any]
     cases: list[Case]
     published: list[PublishedRow] = PUBLISHED
