@@ -200,7 +200,7 @@ class _Scene:
         optimiser = torch.optim.Adam([u], lr=self.settings.lr)
         weights = {name: getattr(self.settings, name) for name in ("pixels", "perceptual", "identity")}
         for step in range(steps):
-            optimiser.param_groups[0]["lr"] = self.settings.lr * ramp((step + 1) / steps)
+            optimiser.param_groups[0]["lr"] = self.settings.lr * ramp((step + 0.5) / steps)
             optimiser.zero_grad()
             code = distribution.code(u).expand(-1, layers, -1).reshape(shape)
             parts = self.losses(self.draw(code))
