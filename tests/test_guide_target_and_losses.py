@@ -26,7 +26,7 @@ def recorded() -> dict[str, Tensor]:
     stored = load_file(DATA / "guide_draws.safetensors")
     repeats = {"w_u": (1, LAYERS, 1), "w_avg": (1, LAYERS, 1), "w_target": (1, LAYERS, 1)}
     repeats |= {"w_ra": (1, 1, LAYERS, 1), "deltas": (1, 1, LAYERS, 1), "alpha": (1, 1)}
-    return {name: tensor.repeat(repeats[name]) for name, tensor in stored.items()}
+    return {name: stored[name].repeat(repeat) for name, repeat in repeats.items()}
 
 
 def test_target_is_the_recorded_one(recorded: dict[str, Tensor]) -> None:
@@ -43,7 +43,7 @@ def test_target_lies_opposite_the_subject_at_distance_d() -> None:
 
 
 def test_neighbours_are_the_recorded_ones(recorded: dict[str, Tensor]) -> None:
-    for step in range(len(recorded["alpha"])):
+    for step in range(len(recorded["deltas"])):
         offsets = neighbour_offsets(recorded["w_u"], recorded["w_ra"][step], recorded["alpha"][step])
         assert (offsets - recorded["deltas"][step]).abs().max() < 1e-6
         assert torch.allclose(offsets.flatten(1).norm(dim=1), recorded["alpha"][step])

@@ -31,8 +31,8 @@ from guide_plugin.run_dir import RunRecord
 from hub_adapters.stylegan2.adapter import StyleGAN2
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
-BUILT_IN = {"checkpoints", "guide", "recognisers", "stylegan2", "stylegan3"}
-ADAPTERS = {"stylegan2", "stylegan3"}
+BUILT_IN = {"checkpoints", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
+ADAPTERS = {"eg3d", "stylegan2", "stylegan3"}
 
 
 def plugin(name: str, **hooks: Callable[..., Any]) -> Any:

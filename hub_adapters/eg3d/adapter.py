@@ -59,6 +59,7 @@ class EG3D(Adapter):
 
         from hub_adapters.checkpoints.loading import check_shapes, fill, read_all
         from hub_adapters.eg3d.network import Generator
+        from hub_adapters.stylegan2.network import check_filters
 
         model = open_model(checkpoint, EG3DConfig, READERS)
         try:
@@ -68,6 +69,8 @@ class EG3D(Adapter):
             raise AdapterError(f"{model.file}: no network has this configuration ({error}).", "Correct it.") from error
         check_shapes(model.file, {name: place.shape for name, place in model.tensors.items()}, generator)
         fill(generator, read_all(model.tensors), device, model.file)
+        check_filters(generator, model.file)
+        generator.superresolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         generator.projections = generator.projections.to(device)
         return cls(generator, model.config, device, model.origin)
 

@@ -98,7 +98,7 @@ class EG3DConfig(BaseModel):
     img_channels: Literal[3] = 3
     mapping_layers: int = Field(2, ge=1, le=64)
     mapping_lr_multiplier: PositiveFloat = 0.01
-    channel_base: int = Field(32768, ge=256, le=1 << 26)
+    channel_base: int = Field(32768, ge=1, le=1 << 26)
     channel_max: int = Field(512, ge=1, le=1 << 16)
     architecture: Literal["skip", "resnet", "orig"] = "skip"
     conv_clamp: PositiveFloat | None = None

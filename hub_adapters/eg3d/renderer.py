@@ -37,7 +37,7 @@ class Rendered(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """What m rays of one camera are rendered from; depths and projected rays, [m, ...]."""
+    """What m rays of one camera are rendered from; depths [m, S], and a projected origin [6] and directions [m, 6]."""
 
     origin: Tensor
     directions: Tensor
@@ -67,7 +67,7 @@ def render(
     """Render rays [n, M] through tri-planes [n, 3, 32, H, W].
 
     Args:
-        projections: from points to places on the planes [3, 3, 2].
+        projections: from points to places on the planes [3, 6].
         draws: random numbers; None renders without any: coarse samples in the middle of their steps, fine ones at
             evenly spaced quantiles.
         chunk_rays: how many rays of a picture to render at once; changes memory and speed alone.
@@ -84,8 +84,7 @@ def render(
     depths: list[Tensor] = []
     bounds: list[Tensor] = []
     for i, own in enumerate(planes):
-        own = own.contiguous(memory_format=torch.channels_last)  # a point's channels beside each other: read together
-        origin = (rays.origins[i] @ projections)[:, None, None]
+        origin = rays.origins[i] @ projections
         for start in range(0, count, chunk_rays):
             some = slice(start, start + chunk_rays)
             directions = rays.directions[i, some]
@@ -134,8 +133,8 @@ def span_weights(densities: Tensor, depths: Tensor) -> Tensor:
 
 def _look(planes: Tensor, decoder: Decoder, chunk: _Chunk, depths: Tensor) -> tuple[Tensor, Tensor]:
     """Return densities [m, S] and sigmoids [m, S, 33] (the first has no meaning) at depths [m, S] along the rays."""
-    places = torch.addcmul(chunk.origin, depths[..., None], chunk.directions[:, :, None])
-    raw = decoder(sample_planes(planes, places))
+    places = torch.addcmul(chunk.origin, depths[..., None], chunk.directions[:, None])
+    raw = decoder(sample_planes(planes, places.flatten(0, 1)))
     return raw[:, 0].view(depths.shape), torch.sigmoid(raw).view(*depths.shape, -1)
 
 

@@ -52,7 +52,7 @@ class StyleGAN2(StyleGAN):
         import torch
 
         from hub_adapters.checkpoints.loading import check_shapes, fill, read_all
-        from hub_adapters.stylegan2.network import Generator, default_buffers, mean_code
+        from hub_adapters.stylegan2.network import Generator, check_filters, default_buffers, mean_code
 
         model = open_model(checkpoint, StyleGAN2Config, READERS)
         arguments = model.config.model_dump(exclude={"model_type", "alignment"})
@@ -67,6 +67,7 @@ class StyleGAN2(StyleGAN):
         )
         missing = default_buffers(generator, model.tensors)
         fill(generator, chain(missing.items(), read_all(model.tensors)), device, model.file)
+        check_filters(generator, model.file)
         if "mapping.w_avg" not in model.tensors:
             generator.mapping.w_avg.copy_(mean_code(generator))
         if device.type == "cuda":

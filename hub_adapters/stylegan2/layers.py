@@ -1,7 +1,7 @@
 """StyleGAN2's layers: resampling, equalised linear layers, modulated convolutions.
 
 Scaling a convolution's input and output by styles and demodulation factors gives the same result as scaling its
-weights, and one ordinary convolution serves a whole batch of different styles.
+weights: a batch of different styles shares one ordinary convolution, a single picture is spared the passes over it.
 
 Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, section 2.2, and the
 operators of stylegan2-ada-pytorch.
@@ -32,28 +32,19 @@ def normal(*shape: int) -> Tensor:
     return weights if weights.is_meta else weights.normal_()
 
 
-def filter_2d(x: Tensor, kernel: Tensor, padding: tuple[int, int], gain: float = 1.0) -> Tensor:
-    """Convolve every channel of `x` [n, c, h, w] with `kernel`, zero-padded by (before, after) on both axes."""
-    before, after = padding
+def blur(x: Tensor) -> Tensor:
+    """Smooth every channel of a transposed convolution's result [n, c, h + 1, w + 1] with the resampling kernel."""
     channels = x.shape[1]
-    weight = (kernel.flip(0, 1) * gain).to(x.dtype).expand(channels, 1, -1, -1)
-    if before == after:
-        return F.conv2d(x, weight, padding=before, groups=channels)
-    return F.conv2d(F.pad(x, (before, after, before, after)), weight, groups=channels)
+    weight = (BINOMIAL_FILTER * 4).to(x).expand(channels, 1, -1, -1)
+    return F.conv2d(x, weight, padding=1, groups=channels)
 
 
-def upsample_2x(x: Tensor, kernel: Tensor) -> Tensor:
-    """Double the resolution of `x` [n, c, h, w]: zero insertion, then the resampling kernel."""
-    n, channels, height, width = x.shape
-    spread = x.new_zeros(n, channels, height, 2, width, 2)
-    spread[:, :, :, 0, :, 0] = x
-    return filter_2d(spread.reshape(n, channels, 2 * height, 2 * width), kernel, (2, 1), gain=4)
+def upsample_2x(x: Tensor) -> Tensor:
+    """Double the resolution of `x` [n, c, h, w] with the resampling kernel, beyond whose borders there is zero.
 
-
-def leaky_relu(x: Tensor, bias: Tensor, gain: float, clamp: float | None) -> Tensor:
-    """Add the per-channel bias, apply leaky ReLU, scale by √2·`gain`, clamp to ±`clamp`·`gain`."""
-    x = F.leaky_relu(x + bias.view(1, -1, 1, 1), LRELU_SLOPE) * (LRELU_GAIN * gain)
-    return x if clamp is None else x.clamp(-clamp * gain, clamp * gain)
+    Zero insertion followed by this kernel is bilinear interpolation.
+    """
+    return F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear")[..., 2:-2, 2:-2]
 
 
 class FullyConnected(nn.Module):
@@ -110,19 +101,28 @@ class SynthesisLayer(ModulatedConv):
     ) -> Tensor:
         style = self.affine(w)
         demodulation = (style.square() @ self.weight.square().sum(dim=(2, 3)).T + 1e-8).rsqrt()
-        x = x * style[:, :, None, None].to(x.dtype)
-        if self.up:
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = filter_2d(x, self.resample_filter, (1, 1), gain=4)
+        gain_in_all = LRELU_GAIN * gain  # a leaky ReLU commutes with positive factors
+        scale = demodulation * gain_in_all
+        if len(style) == 1:
+            x = self.convolve(x, self.weight * style.view(1, -1, 1, 1) * scale.view(-1, 1, 1, 1))
+            x = x + self.bias.view(1, -1, 1, 1).to(x.dtype) * gain_in_all
         else:
-            x = F.conv2d(x, self.weight, padding=1)
-        x = x * demodulation[:, :, None, None].to(x.dtype)
+            x = self.convolve(x * style[:, :, None, None].to(x.dtype), self.weight)
+            shift = self.bias.view(1, -1, 1, 1) * gain_in_all
+            x = torch.addcmul(shift.to(x.dtype), x, scale[:, :, None, None].to(x.dtype))
         if noise_mode == "const":
-            x = x + self.noise_const * self.noise_strength
+            x = x + (self.noise_const * (self.noise_strength * gain_in_all)).to(x.dtype)
         elif noise_mode == "random":
             shape = (x.shape[0], 1, self.resolution, self.resolution)
-            x = x + torch.randn(shape, generator=rng, device=x.device) * self.noise_strength
-        return leaky_relu(x, self.bias, gain, self.clamp)
+            x = x + torch.randn(shape, generator=rng, device=x.device) * (self.noise_strength * gain_in_all)
+        x = F.leaky_relu(x, LRELU_SLOPE)
+        return x if self.clamp is None else F.hardtanh(x, -self.clamp * gain, self.clamp * gain)
+
+    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Convolve, to twice the resolution where `up` is set."""
+        if self.up:
+            return blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        return F.conv2d(x, weight, padding=1)
 
 
 class ToRGB(ModulatedConv):
@@ -135,9 +135,12 @@ class ToRGB(ModulatedConv):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         style = self.affine(w) * self.weight_gain
-        x = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight)
-        x = x + self.bias.view(1, -1, 1, 1)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+        if len(style) == 1:
+            x = F.conv2d(x, self.weight * style.view(1, -1, 1, 1))
+        else:
+            x = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight)
+        x = x + self.bias.view(1, -1, 1, 1).to(x.dtype)
+        return x if self.clamp is None else F.hardtanh(x, -self.clamp, self.clamp)
 
 
 class ResidualSkip(nn.Module):
@@ -152,4 +155,4 @@ class ResidualSkip(nn.Module):
         self.register_buffer("resample_filter", BINOMIAL_FILTER.clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        return upsample_2x(F.conv2d(x, self.weight * self.weight_gain), self.resample_filter)
+        return upsample_2x(F.conv2d(x, self.weight * self.weight_gain))

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from guide_plugin import AdapterError
 from hub_adapters.stylegan2.layers import (
     BINOMIAL_FILTER,
     FullyConnected,
@@ -125,7 +126,7 @@ class SynthesisBlock(nn.Module):
             x = self.conv0(x, ws[:, 0], noise_mode, rng)
             x = self.conv1(x, ws[:, 1], noise_mode, rng)
         if image is not None and self.up:
-            image = upsample_2x(image, self.resample_filter)
+            image = upsample_2x(image)
         if self.has_torgb:
             colour = self.torgb(x, ws[:, self.num_conv]).float()
             image = colour if image is None else image + colour
@@ -223,6 +224,13 @@ def default_buffers(generator: Generator, present: Container[str]) -> dict[str, 
         for name, buffer in generator.named_buffers()
         if name not in present
     }
+
+
+def check_filters(network: nn.Module, file: str) -> None:
+    """Refuse a network that was trained with another resampling kernel than the official one: it is built in here."""
+    for name, buffer in network.named_buffers():
+        if name.endswith("resample_filter") and not torch.allclose(buffer.cpu(), BINOMIAL_FILTER, atol=1e-6):
+            raise AdapterError(f"{file}: tensor {name} is another resampling kernel than [1, 3, 3, 1].")
 
 
 @torch.no_grad()

@@ -5,11 +5,31 @@ Source: Seo et al., "Generative Unlearning for Any Identity", CVPR 2024, section
 Per step five codes are compared: the subject with its target, two neighbours of the subject with the same
 neighbours of the target (local and adjacency loss, the full distance), and two random codes with themselves
 (global loss, LPIPS alone). Each passes once through the student and at most once through the teacher.
+
+Where the released code does something else than it should, `reproduce_published` repeats it:
+
+| the released code                          | by default                               | `reproduce_published`      |
+|--------------------------------------------|------------------------------------------|----------------------------|
+| cameras look at the origin: it asks EG3D   | cameras look at the pivot that the       | as released                |
+| for a pivot under a wrong name             | generator was trained with               |                            |
+| α in float64, and with it the neighbours'  | α in float32                             | α and neighbours in        |
+| codes                                      |                                          | float64, rounded at last   |
+| random noise and random ray samples in     | constant noise, samples in the middle of | as by default: chance      |
+| every picture, so that equal networks      | their steps: equal networks draw equal   | cannot be repeated         |
+| draw unequal ones                          | pictures                                 |                            |
+| the network's training mode                | evaluation mode: the same pictures       | as by default              |
+| tri-planes drawn twice, for loss and       | once                                     | as by default: same values |
+| picture                                    |                                          |                            |
+| gradients gathered in the recogniser       | frozen                                   | as by default: never used  |
+
+Local and adjacency loss are sums over their pictures, features are compared by their mean square, and the global loss
+is LPIPS alone, in both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,6 +48,7 @@ from guide_plugin.operators.guide.target import (
     resolve_distance,
     ufo_target,
 )
+from guide_plugin.subject import read_code
 
 CPU_PIXELS = 16 * 64 * 64
 """How many pixels a CPU draws at once: at 64×64, a whole step took half the time of one code after another."""
@@ -46,6 +67,9 @@ class GuideSettings(OperatorSettings):
     identity_weight: NonNegativeFloat = Weights().identity
     global_weight: NonNegativeFloat = 1.0
     micro_batch: PositiveInt | None = Field(None, description="codes per forward pass; by default what is fastest")
+    low_memory: bool = Field(False, description="trade time for memory from the start, not only where it runs out")
+    w_avg: Path | None = Field(None, description="file of the mean code; by default the generator's own")
+    reproduce_published: bool = Field(False, description="repeat what is odd in the released code, see the module")
 
 
 @dataclass(frozen=True)
@@ -76,7 +100,11 @@ class Guide(Operator[GuideSettings]):
     ) -> None:
         s = self.settings
         self.student, self.teacher, self.networks, self.rng = student, teacher, networks, rng
-        self.w_u, w_avg = subject.code, teacher.mean_latent()
+        self.w_u, w_avg = subject.code, self.mean_code(teacher)
+        if s.reproduce_published:
+            teacher.use_released_views()
+        if s.low_memory:
+            student.save_memory()
         self.subject_distance = (self.w_u - w_avg).norm().item()
         if self.subject_distance < 1e-6:
             raise UsageError(
@@ -88,12 +116,19 @@ class Guide(Operator[GuideSettings]):
         self.w_t = ufo_target(self.w_u, w_avg, self.d)
         self.weights = Weights(s.features_weight, s.perceptual_weight, s.identity_weight)
         self.micro_batch = s.micro_batch or self.fastest_micro_batch()
+        self.alpha_dtype = torch.float64 if s.reproduce_published else torch.float32
         self.target_look: Look | None = None
         self.optimizer = torch.optim.Adam(
             [parameter for _, parameter in student.trainable_parameters()],
             lr=s.lr,
             fused=student.device.type in {"cpu", "cuda"},
         )
+
+    def mean_code(self, teacher: Adapter) -> Tensor:
+        """Return `w_avg` [1, *latent_shape]: from the file that the settings name, or the generator's own."""
+        if self.settings.w_avg is None:
+            return teacher.mean_latent()
+        return read_code(self.settings.w_avg, teacher.latent_shape, "w_avg").to(teacher.device)
 
     @torch.no_grad()
     def fastest_micro_batch(self) -> int:
@@ -119,21 +154,25 @@ class Guide(Operator[GuideSettings]):
         with torch.no_grad():
             return Draws(
                 w_r=self.teacher.sample_latents(s.neighbours, self.rng),
-                alpha=self.alpha_max
-                * torch.rand(s.neighbours, generator=self.rng).to(self.w_u.device, non_blocking=True),
+                alpha=(self.alpha_max * torch.rand(s.neighbours, generator=self.rng, dtype=self.alpha_dtype)).to(
+                    self.w_u.device, non_blocking=True
+                ),
                 w_g=self.teacher.sample_latents(s.bystanders, self.rng),
                 view=self.teacher.sample_views(1, self.rng),
             )
 
     def step(self) -> Losses:
-        draws = self.draw()
+        return self.step_with(self.draw())
+
+    def step_with(self, draws: Draws) -> Losses:
+        """Take one optimiser step with given draws."""
         while True:
             self.optimizer.zero_grad()
             try:
                 parts = self.backward(draws)
                 break
             except torch.OutOfMemoryError:
-                if self.micro_batch == 1:
+                if self.micro_batch == 1 and not self.student.save_memory():
                     raise
             # Outside the handler, which holds on to the failed pass's tensors.
             self.micro_batch = (self.micro_batch + 1) // 2
@@ -143,8 +182,8 @@ class Guide(Operator[GuideSettings]):
     def backward(self, draws: Draws) -> Distance:
         """Add the gradients of one step's loss to the student's; return its parts per picture, detached."""
         offsets = neighbour_offsets(self.w_u, draws.w_r, draws.alpha)
-        students = torch.cat([self.w_u, self.w_u + offsets, draws.w_g])
-        teachers = torch.cat([self.w_t, self.w_t + offsets, draws.w_g])
+        students = torch.cat([self.w_u, (self.w_u + offsets).to(self.w_u.dtype), draws.w_g])
+        teachers = torch.cat([self.w_t, (self.w_t + offsets).to(self.w_u.dtype), draws.w_g])
         compared = 1 + len(offsets)
         chunks = []
         for start in range(0, len(students), self.micro_batch):
