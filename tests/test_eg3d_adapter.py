@@ -233,3 +233,20 @@ def test_interpolation_equals_grid_sample_with_its_gradient() -> None:
     (a,) = torch.autograd.grad(ours, planes, pull)
     (b,) = torch.autograd.grad(expected, planes, pull)
     assert torch.allclose(a, b, atol=1e-4)
+
+
+def test_places_that_are_no_numbers_give_nothing() -> None:
+    places = torch.zeros(2, 3, 2)
+    places[0] = torch.nan
+    seen = sample_planes_on_cpu(torch.ones(3, 5, 6, 9), places)
+    assert seen.tolist() == [[0.0] * 5, [3.0] * 5]
+
+
+def test_a_ray_that_meets_nothing_has_the_greatest_depth_and_spoils_no_gradient() -> None:
+    adapter = tiny_adapter()
+    adapter.generator.decoder.net[2].bias.data[0] = -1e4  # air everywhere
+    planes = adapter.generator.synthesis(codes(adapter)).detach().requires_grad_()
+    drawing = adapter.generator.render(planes, codes(adapter), adapter.audit_views()[:2], with_depth=True)
+    assert torch.equal(drawing.depth, drawing.depth.max().expand_as(drawing.depth))
+    (drawing.depth.mean() + drawing.image.mean()).backward()
+    assert planes.grad.isfinite().all()

@@ -29,7 +29,7 @@ def corners(places: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Return which rows of a table [H · W · 3, C] a place lies between, and their weights, both [P, 12]."""
     size = places.new_tensor([width, height])
     at = places * (size / 2) + (size - 1) / 2
-    low = at.floor()
+    low = at.nan_to_num_(nan=-9.0).floor()  # nowhere: not a number has no row
     share = at - low
     pixel = torch.stack([low, low + 1], dim=-1)
     weight = torch.stack([1 - share, share], dim=-1)

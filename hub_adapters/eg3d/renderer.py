@@ -118,8 +118,8 @@ def render(
     if not with_depth:
         return Rendered(features, None)
     least, greatest = torch.stack(bounds).unbind(dim=1)
-    # Rays that meet nothing have no depth (0/0); they get the greatest.
-    depth = torch.cat(depths).nan_to_num(float("inf")).clamp(least.min(), greatest.max())
+    # Rays that meet nothing have no depth; they get the greatest.
+    depth = torch.cat(depths).clamp(least.min(), greatest.max())
     return Rendered(features, depth.view(len(planes), count))
 
 
@@ -172,5 +172,8 @@ def _render_chunk(
     if not with_depth:
         return (features,)
     middle = (depths[:, :-1] + depths[:, 1:]) / 2
-    depth = (weights * middle).sum(dim=1) / total[:, 0]
+    opacity = total[:, 0]
+    met = opacity > 0
+    # Divided only where there is something: the slope of 0/0 would spoil every gradient.
+    depth = ((weights * middle).sum(dim=1) / opacity.where(met, 1.0)).where(met, torch.inf)
     return features, depth, torch.stack([depths[:, 0].min(), depths[:, -1].max()])
