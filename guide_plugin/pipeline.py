@@ -234,8 +234,12 @@ def _per_view(code: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
 
 @torch.no_grad()
 def _draw_bystanders(teacher: Adapter, redacted: Adapter, codes: torch.Tensor, run: RunDir) -> None:
+    """Draw several bystanders from the front, and the first of them under every audit view where there are several."""
     views = teacher.audit_views()
-    view = None if views is None else middle_view(views, len(codes))
-    before, after = (model.synthesize(codes, view).image for model in (teacher, redacted))
-    with replacing(run.folder / "bystanders.png") as partial:
-        save_png(contact_sheet(before, after), partial)
+    sheets = {"bystanders.png": (codes, None if views is None else middle_view(views, len(codes)))}
+    if views is not None:
+        sheets["views.png"] = (_per_view(codes[:1], views), views)
+    for name, (w, view) in sheets.items():
+        before, after = (model.synthesize(w, view).image for model in (teacher, redacted))
+        with replacing(run.folder / name) as partial:
+            save_png(contact_sheet(before, after), partial)

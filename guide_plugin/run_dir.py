@@ -6,6 +6,7 @@
 `model/`                  the redacted model, or `refused-model/` where verdict or gates refuse it
 `report.json`             all that was measured
 `bystanders.png`          other people before and after
+`views.png`               one of them under every audit view, where a generator has several
 """
 
 from __future__ import annotations

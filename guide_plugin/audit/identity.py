@@ -27,6 +27,7 @@ def subject_figures(exact: Comparison, nearby: Comparison) -> SubjectFigures:
     reference = exact.before[len(exact.before) // 2]
     nearby_before, nearby_after = nearby.before @ reference, nearby.after @ reference
     return SubjectFigures(
+        views=len(exact.before),
         after_mean=after.mean().item(),
         after_max=after.max().item(),
         nearby_before_mean=nearby_before.mean().item(),

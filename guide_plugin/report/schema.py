@@ -31,6 +31,7 @@ class SubjectFigures(Record):
     Before unlearning the subject's own code scores 1 by definition; the codes nearby do not.
     """
 
+    views: int = 1
     before: float = 1.0
     after_mean: float
     after_max: float

@@ -15,9 +15,10 @@ def outcome_lines(report: Report, folder: Path, model: Path) -> str:
     """Return the result as the terminal shows it."""
     found = report.findings
     subject, strangers, bystanders = found.subject, found.strangers, found.bystanders
+    most_alike = f", most alike of {subject.views} views" if subject.views > 1 else ""
     table = [
         ("similarity to the original's picture", "before", "after"),
-        ("the subject", f"{subject.before:.3f}", f"{subject.after_max:.3f}"),
+        (f"the subject{most_alike}", f"{subject.before:.3f}", f"{subject.after_max:.3f}"),
         ("codes near the subject, mean", f"{subject.nearby_before_mean:.3f}", f"{subject.nearby_after_mean:.3f}"),
         (f"{bystanders.n} bystanders, median", "1.000", f"{bystanders.median:.3f}"),
         ("  the 5 % that changed most, at most", "1.000", f"{bystanders.q05:.3f}"),
@@ -35,6 +36,7 @@ def outcome_lines(report: Report, folder: Path, model: Path) -> str:
         "model": str(model),
         "report": str(folder / "report.json"),
         "picture": str(folder / "bystanders.png"),
+        **({"views": str(folder / "views.png")} if subject.views > 1 else {}),
         **({"note": "; ".join(report.notes)} if report.notes else {}),
     }
     return "\n".join(
