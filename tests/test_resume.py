@@ -290,7 +290,8 @@ def test_a_damaged_run_is_told_in_one_sentence(damage: str, stopped: Path, tmp_p
 
 
 def changed(file: Path) -> None:
-    save_file({name: tensor * 1.001 for name, tensor in load_file(file).items()}, file)
+    tensors = load_file(file)
+    save_file({name: t if name.endswith("resample_filter") else t * 1.001 for name, t in tensors.items()}, file)
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "trainer.safetensors", "perceptual.safetensors"])
