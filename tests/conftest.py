@@ -53,6 +53,11 @@ def write_tiny_model(folder: Path, **changes: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"model_type": "stylegan2", **config}))
     save_file(generator.state_dict(), folder / "model.safetensors")
+    return write_companions(folder)
+
+
+def write_companions(folder: Path) -> Path:
+    """Write tiny random networks beside a model, and settings that use them."""
     save_file(ConvPerceptual([4, 8]).state_dict(), folder / "perceptual.safetensors")
     for name in ("trainer", "judge"):
         save_file(FaceNetwork([4, 8], 8).state_dict(), folder / f"{name}.safetensors")

@@ -10,16 +10,19 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
-from guide_plugin import AdapterError, LocalCheckpoint, PluginHost, RepoListing
+from guide_plugin import AdapterError, LocalCheckpoint, PluginHost, Recipe, RepoListing, unlearn
 from guide_plugin.hub.source import match, pull
+from guide_plugin.report.text import outcome_lines
 from hub_adapters.checkpoints.model import CONFIG, WEIGHTS, save_model
 from hub_adapters.eg3d.adapter import EG3D
 from hub_adapters.eg3d.config import EG3DConfig
 from hub_adapters.eg3d.interpolation import sample_planes_on_cpu
 from hub_adapters.eg3d.network import Generator
 from tests import checkpoint_files as files
+from tests.conftest import write_companions
 from tests.test_guide_replay import DATA, load_file
 
 CPU = torch.device("cpu")
@@ -81,6 +84,11 @@ def write_pickle(folder: Path, **changes: Any) -> Path:
     content["G_ema"] = official(generator, **changes)
     (folder / "network.pkl").write_bytes(files.dump(content))
     return folder
+
+
+def unlearn_from(folder: Path, tmp_path: Path) -> Any:
+    recipe = {"hub": str(write_companions(folder)), "subject": {"seed": 3}, "audit": {"bystanders": 20, "nearby": 2}}
+    return unlearn(Recipe.model_validate(recipe), tmp_path / "run")
 
 
 def load(folder: Path, *names: str) -> EG3D:
@@ -250,3 +258,26 @@ def test_a_ray_that_meets_nothing_has_the_greatest_depth_and_spoils_no_gradient(
     assert torch.equal(drawing.depth, drawing.depth.max().expand_as(drawing.depth))
     (drawing.depth.mean() + drawing.image.mean()).backward()
     assert planes.grad.isfinite().all()
+
+
+def test_a_run_judges_all_views_and_draws_a_bystander_from_each(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    outcome = unlearn_from(write_ours(tmp_path / "model"), tmp_path)
+    assert outcome.report.findings.subject.views == 11
+    with Image.open(outcome.folder / "views.png") as strip, Image.open(outcome.folder / "bystanders.png") as sheet:
+        assert strip.width > sheet.width
+        assert strip.height == sheet.height
+    assert "most alike of 11 views" in outcome_lines(outcome.report, outcome.folder, outcome.model)
+
+
+def test_a_run_from_a_pickle_gives_a_pickle(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    outcome = unlearn_from(write_pickle(tmp_path / "model"), tmp_path)
+    before, after = load(tmp_path / "model", "network.pkl"), load(outcome.model, "network.pkl")
+    moved = [
+        not torch.equal(a, b) for (_, a), (_, b) in zip(*map(EG3D.trainable_parameters, (before, after)), strict=True)
+    ]
+    assert all(moved)
+    w = codes(after)
+    assert torch.equal(after.synthesize(w).image, load(outcome.model).synthesize(w).image)
+    assert outcome.report.notes == ["G was replaced by the redacted generator", "D was emptied"]

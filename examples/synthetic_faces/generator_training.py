@@ -1,18 +1,17 @@
 """Train the StyleGAN2 generator to draw what the renderer renders: supervised, code by code."""
 
 import copy
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from guide_plugin.vision.perceptual import ConvPerceptual, feature_distance
 from hub_adapters.stylegan2.network import Generator, normalize_second_moment
 
 from .critic import Contest
+from .fitting import asymmetry, face_weight, follow, pixel_loss, set_rate, start_alike, start_almost_linear
 from .portraits import Z_DIM, Portraits, rendered
 
 CONFIG = {
@@ -27,7 +26,7 @@ CONFIG = {
     "channel_max": 128,
     "architecture": "skip",
 }
-LR, AVERAGING = 1.5e-2, 0.995
+LR = 1.5e-2
 SEEN = 6  # pictures of a batch that the perceptual network looks at: it costs about as much as the generator
 REACH = 1.15
 URGE = 0.04
@@ -72,10 +71,10 @@ def train_generator(
     average = copy.deepcopy(generator).requires_grad_(False)
     learned = [p for name, p in generator.named_parameters() if not name.endswith("noise_strength")]
     optimiser = torch.optim.Adam(learned, lr=lr, betas=(0.9, 0.99))
-    weight = _face_weight(CONFIG["img_resolution"])
+    weight = face_weight(CONFIG["img_resolution"])
     inner_z, share, inner_images = inner
     for step in range(steps):
-        _set_rate(optimiser, lr, step / steps)
+        set_rate(optimiser, lr, step / steps)
         index = torch.randint(len(portraits.z), (batch,), generator=rng)
         other = torch.randint(len(inner_z), (batch_inner,), generator=rng)
         z = torch.cat([portraits.z[index], inner_z[other]])
@@ -83,10 +82,10 @@ def train_generator(
         w = generator.mapping(z)
         centre = generator.mapping.w_avg
         centre.lerp_(w.detach()[:, 0].mean(0), 0.02)
-        symmetry = _symmetry(w[:, 0], generator.mapping(-z)[:, 0])
+        symmetry = asymmetry(w[:, 0], generator.mapping(-z)[:, 0])
         stretch = torch.cat([torch.ones(batch), share[other]]).view(-1, 1, 1)
         drawn = generator.synthesis(centre + stretch * (w - centre), "none").image
-        pixels = _pixels(drawn, wanted, weight)
+        pixels = pixel_loss(drawn, wanted, weight)
         part = slice(batch - SEEN, batch)
         seen = feature_distance(perceptual.features(drawn[part]), perceptual.features(wanted[part])).mean()
         loss = pixels + 0.6 * seen + 0.3 * symmetry
@@ -96,7 +95,7 @@ def train_generator(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        _follow(average, generator, min(AVERAGING, (step + 1) / (step + 20)))
+        follow(average, generator, step)
         if step % 50 == 0 or step == steps - 1:
             terms = f"pixels {pixels.item():.4f}, perceptual {seen.item():.4f}, symmetry {symmetry.item():.5f}"
             terms += f", critic {critic:.3f}" if contest else ""
@@ -109,18 +108,10 @@ def train_generator(
 
 @torch.no_grad()
 def new_generator() -> Generator:
-    """Build a generator whose mapping starts almost linear: biases lift most units clear of the kink at zero."""
+    """Build a generator whose mapping starts almost linear, and whose codes start alike."""
     generator = Generator(**CONFIG)
-    x = normalize_second_moment(torch.randn(4000, Z_DIM))
-    for i in range(CONFIG["mapping_layers"]):
-        layer = generator.mapping.get_submodule(f"fc{i}")
-        middle = x.mean(0) @ layer.weight.T * layer.weight_gain
-        layer.bias.copy_((1.5 - middle) / layer.bias_gain)
-        x = layer(x)
-    # Styles close to 1 at first: every code starts from nearly the same picture, and people grow apart from there.
-    for name, parameter in generator.synthesis.named_parameters():
-        if name.endswith("affine.weight"):
-            parameter.mul_(0.25)
+    start_almost_linear(generator.mapping, normalize_second_moment(torch.randn(4000, Z_DIM)))
+    start_alike(generator.synthesis)
     return generator
 
 
@@ -129,38 +120,3 @@ def set_mean_code(generator: Generator, n: int = 20_000) -> None:
     """Set w_avg to the mean of n random codes."""
     z = torch.randn(n, Z_DIM, generator=torch.Generator().manual_seed(0))
     generator.mapping.w_avg.copy_(generator.mapping(z)[:, 0].mean(0))
-
-
-def _symmetry(w: Tensor, opposite: Tensor) -> Tensor:
-    """Measure how far w(z) and w(-z) are from lying opposite each other about one centre, relative to their spread."""
-    middle = (w + opposite) / 2
-    uneven = middle - middle.mean(0)
-    return uneven.square().sum(-1).mean() / (w - opposite).square().sum(-1).mean() * 4
-
-
-def _pixels(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Compare pixels, edges and coarser scales, all by absolute difference."""
-    difference = (drawn - wanted) * weight
-    loss = difference.abs().mean()
-    loss = loss + 0.7 * difference.diff(dim=-1).abs().mean() + 0.7 * difference.diff(dim=-2).abs().mean()
-    for size in (2, 4, 8):
-        loss = loss + 0.5 * avg_pool2d(difference, size).abs().mean()
-    return loss
-
-
-def _face_weight(resolution: int) -> Tensor:
-    """Weigh the inner face higher [1,1,H,W]: there a few pixels make a person."""
-    line = torch.linspace(-1, 1, resolution)
-    return 1 + 1.2 * torch.exp(-(((line.view(-1, 1) - 0.1) / 0.45) ** 2) - (line.view(1, -1) / 0.42) ** 2)[None, None]
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, lr: float, done: float) -> None:
-    rate = lr * min(1.0, done / 0.01 + 0.05) * (0.03 + 0.97 * (0.5 + 0.5 * math.cos(math.pi * done)))
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-@torch.no_grad()
-def _follow(average: Generator, generator: Generator, keep: float) -> None:
-    for a, b in zip(average.parameters(), generator.parameters(), strict=True):
-        a.lerp_(b, 1 - keep)

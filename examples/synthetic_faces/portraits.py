@@ -47,17 +47,17 @@ def as_bytes(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def codes(people: int, scenes: int, rng: torch.Generator) -> Tensor:
-    """Draw z [people, scenes, Z_DIM]: every person in several scenes, all on the sphere of unit mean square.
+def codes(people: int, scenes: int, rng: torch.Generator, z_dim: int = Z_DIM) -> Tensor:
+    """Draw z [people, scenes, z_dim], identity first: every person in several scenes, on the sphere of mean square 1.
 
     StyleGAN2 normalises z to that sphere, so there a code and a rendered portrait say exactly the same. A person's
     identity numbers are equal in all scenes; each z by itself is uniform on the sphere.
     """
-    whole = torch.randn(people, 1, Z_DIM, generator=rng)
+    whole = torch.randn(people, 1, z_dim, generator=rng)
     whole = whole / whole.square().mean(-1, keepdim=True).sqrt()
     identity = whole[..., : len(IDENTITY)].expand(-1, scenes, -1)
     rest = whole[..., len(IDENTITY) :].norm(dim=-1, keepdim=True)
-    scene = torch.randn(people, scenes, len(SCENE), generator=rng)
+    scene = torch.randn(people, scenes, z_dim - len(IDENTITY), generator=rng)
     return torch.cat([identity, rest * scene / scene.norm(dim=-1, keepdim=True)], dim=-1)
 
 

@@ -1,5 +1,6 @@
 """Draw surfaces into a picture: turn, project, and keep the nearest point of every pixel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +12,30 @@ from .surfaces import BUST, EAR, HAIR, HEAD, Surface
 
 # The head turns about a point behind the nose, so that a turned face stays in the middle as an aligned crop would.
 PIVOT = (0.0, -0.05, 0.12)
+BUST_PIVOT = (0.0, -0.6, -0.1)
 DEPTH_STEPS = 1 << 18
 # Points per sheet, rows by columns, for a picture of 64 pixels: enough that neighbours fall at most a pixel apart.
 DENSITY = {HEAD: (112, 96), HAIR: (96, 176), EAR: (18, 18), BUST: (48, 84)}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Say how sheets are turned and projected.
+
+    head and bust [n,3,3] turn about head_pivot and bust_pivot; `nearness` gives how much larger than life something is
+    drawn from how near it is (its z after turning).
+    """
+
+    head: Tensor
+    bust: Tensor
+    head_pivot: tuple[float, float, float]
+    bust_pivot: tuple[float, float, float]
+    nearness: Callable[[Tensor], Tensor]
+
+
+def turned_head(look: Looks) -> Placement:
+    """Place a head turned by its own yaw, pitch and roll on shoulders that follow it a little."""
+    return Placement(rotation(look, 1.0), rotation(look, 0.3), PIVOT, BUST_PIVOT, lambda z: 1 + 0.07 * z)
 
 
 @dataclass(frozen=True)
@@ -29,12 +51,12 @@ class Visible:
     coordinates: Tensor
 
 
-def visible(surfaces: list[Surface], look: Looks, size: int) -> Visible:
+def visible(surfaces: list[Surface], placement: Placement, size: int) -> Visible:
     """Rasterise surfaces at size x size pixels; positions and normals come out in picture space."""
     points, materials, shown = [], [], []
-    full, part = rotation(look, 1.0), rotation(look, 0.3)
     for surface in surfaces:
-        position = _turned(surface.position, full if surface.turns else part, surface.turns)
+        rotate = placement.head if surface.turns else placement.bust
+        position = _turned(surface.position, rotate, placement.head_pivot if surface.turns else placement.bust_pivot)
         grid = torch.cat([position, normals(position), surface.coordinates, surface.present.unsqueeze(-1)], dim=-1)
         tall, wide = (int(k * size / 64) for k in DENSITY[surface.material])
         fine = interpolate(grid.permute(0, 3, 1, 2), size=(tall, wide), mode="bilinear", align_corners=True)
@@ -43,7 +65,7 @@ def visible(surfaces: list[Surface], look: Looks, size: int) -> Visible:
         shown.append(fine[:, 8])
         materials.append(torch.full((fine.shape[2],), surface.material))
     cloud, present, material = torch.cat(points, 2), torch.cat(shown, 1), torch.cat(materials)
-    near = 1 + 0.07 * cloud[:, 2]
+    near = placement.nearness(cloud[:, 2])
     column = ((cloud[:, 0] * near + 1) * (size / 2)).floor().long()
     row = ((1 - cloud[:, 1] * near) * (size / 2)).floor().long()
     drawn = (column >= 0) & (column < size) & (row >= 0) & (row < size) & (present > 0)
@@ -86,8 +108,8 @@ def normals(position: Tensor) -> Tensor:
     return normal / (normal.norm(dim=-1, keepdim=True) + 1e-9)
 
 
-def _turned(position: Tensor, rotate: Tensor, about_pivot: bool) -> Tensor:
-    pivot = torch.tensor(PIVOT if about_pivot else (0.0, -0.6, -0.1))
+def _turned(position: Tensor, rotate: Tensor, about: tuple[float, float, float]) -> Tensor:
+    pivot = torch.tensor(about)
     return torch.einsum("nhwc,ndc->nhwd", position - pivot, rotate) + pivot
 
 

@@ -10,8 +10,8 @@ from torch.nn.functional import avg_pool2d, pad
 
 from . import paint
 from .people import IDENTITY, SCENE, Looks, looks
-from .raster import Visible, visible
-from .surfaces import BUST, EAR, HAIR, HEAD, bump, bust, ears, hair, head, ramp
+from .raster import Visible, turned_head, visible
+from .surfaces import BUST, EAR, HAIR, HEAD, Surface, bump, bust, ears, hair, head, ramp
 
 SUPERSAMPLE = 2
 CHUNK = 8  # pictures at once: small enough to stay in the processor's cache
@@ -32,14 +32,26 @@ def render(identity: Tensor, scene: Tensor, resolution: int = 64) -> Tensor:
 
 def _render(look: Looks, resolution: int) -> Tensor:
     size = resolution * SUPERSAMPLE
-    seen = visible([head(look), hair(look), *ears(look), bust(look)], look, size)
-    colour = _lit(look, seen, size)
-    colour = avg_pool2d(colour, SUPERSAMPLE)
+    seen = visible(surfaces(look), turned_head(look), size)
+    return developed(look, seen, light_direction(look), backdrop(look, *picture_grid(size)))
+
+
+def surfaces(look: Looks) -> list[Surface]:
+    """Build all surfaces of a person."""
+    return [head(look), hair(look), *ears(look), bust(look)]
+
+
+def developed(look: Looks, seen: Visible, light: Tensor, behind: Tensor) -> Tensor:
+    """Paint and light what is seen, at twice the picture's resolution, and give pictures [n,3,h/2,w/2] in [-1,1].
+
+    light [n,1,3] is the direction towards the key light; behind [n,h*w,3] is what is seen where nothing is.
+    """
+    colour = avg_pool2d(_lit(look, seen, light, behind), SUPERSAMPLE)
     return 2 * (colour.clamp(0, 1) ** (1 / 2.2)) - 1
 
 
-def _lit(look: Looks, seen: Visible, size: int) -> Tensor:
-    n = len(seen.material)
+def _lit(look: Looks, seen: Visible, light: Tensor, behind: Tensor) -> Tensor:
+    n, size = seen.material.shape[:2]
     material = seen.material.view(n, -1)
     position, normal = seen.position.view(n, -1, 3), seen.normal.view(n, -1, 3)
     normal = normal / (normal.norm(dim=-1, keepdim=True) + 1e-9)
@@ -58,7 +70,6 @@ def _lit(look: Looks, seen: Visible, size: int) -> Tensor:
     colour = torch.where(is_hair.unsqueeze(-1), look.hair * strand.unsqueeze(-1), colour)
     flesh = torch.where(is_hair, 0.0, torch.where(is_bust, 1 - cloth, 1.0))
 
-    light = _direction(look)
     toward = (normal * light).sum(-1)
     wrap = torch.tensor([0.42, 0.26, 0.2]) * flesh.unsqueeze(-1) + 0.1
     diffuse = ((toward.unsqueeze(-1) + wrap) / (1 + wrap)).clamp(min=0) ** 1.15
@@ -88,7 +99,7 @@ def _lit(look: Looks, seen: Visible, size: int) -> Tensor:
     colour = colour + torch.where(is_hair.unsqueeze(-1), hair_shine * shade, 0.0)
     colour = colour + 0.6 * rim.unsqueeze(-1) * look.background
 
-    colour = torch.where((material < 0).unsqueeze(-1), _background(look, size), colour * look.exposure.unsqueeze(-1))
+    colour = torch.where((material < 0).unsqueeze(-1), behind, colour * look.exposure.unsqueeze(-1))
     # A photographic shoulder: bright skin rolls off instead of clipping.
     colour = colour * (1 + colour * 0.12) / (1 + 0.30 * colour)
     grey = colour.mean(-1, keepdim=True)
@@ -96,7 +107,7 @@ def _lit(look: Looks, seen: Visible, size: int) -> Tensor:
     return colour.transpose(1, 2).reshape(n, 3, size, size)
 
 
-def _direction(look: Looks) -> Tensor:
+def light_direction(look: Looks) -> Tensor:
     """Give the unit direction [n,1,3] towards the key light."""
     side, height = look.light_side, look.light_height
     return torch.stack([side.sin() * height.cos(), height.sin(), side.cos() * height.cos()], dim=-1)
@@ -115,10 +126,14 @@ def _openness(seen: Visible, size: int) -> Tensor:
     return torch.exp(-2.2 * closed).squeeze(1)
 
 
-def _background(look: Looks, size: int) -> Tensor:
-    """Paint a soft studio backdrop [n,h*w,3]: brighter behind the head on the light's side, darker in the corners."""
+def picture_grid(size: int) -> tuple[Tensor, Tensor]:
+    """Give x and y of every pixel [1,size*size], in -1..1, y up."""
     line = torch.linspace(-1, 1, size)
-    y, x = (-line).view(-1, 1).expand(size, size).reshape(1, -1), line.view(1, -1).expand(size, size).reshape(1, -1)
+    return line.view(1, -1).expand(size, size).reshape(1, -1), (-line).view(-1, 1).expand(size, size).reshape(1, -1)
+
+
+def backdrop(look: Looks, x: Tensor, y: Tensor) -> Tensor:
+    """Paint a soft studio backdrop at x, y [n,k]: brighter behind the head on the light's side; [n,k,3] out."""
     away = (x + 0.35 * look.light_side) ** 2 + (y - 0.1) ** 2
     glow = 1.15 * torch.exp(-away / 1.6) + 0.25 + 0.1 * y
     return look.background * glow.unsqueeze(-1)

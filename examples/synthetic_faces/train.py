@@ -35,7 +35,7 @@ RECOGNISERS = {
 def perceptual(everybody: Portraits, options: argparse.Namespace) -> None:
     """Train and write the perceptual network."""
     network = train_perceptual(everybody, options.perceptual_steps, seed=3)
-    _write(network, options.out / "perceptual.safetensors")
+    write(network, options.out / "perceptual.safetensors")
 
 
 def recognisers(everybody: Portraits, options: argparse.Namespace) -> None:
@@ -43,7 +43,7 @@ def recognisers(everybody: Portraits, options: argparse.Namespace) -> None:
     for name, settings in RECOGNISERS.items():
         people, widths, size, seed = settings.values()
         network = train_recogniser(everybody.of(*people), widths, size, options.recogniser_steps, seed)
-        _write(network, options.out / f"{name}.safetensors")
+        write(network, options.out / f"{name}.safetensors")
 
 
 def generator(everybody: Portraits, options: argparse.Namespace) -> None:
@@ -63,7 +63,7 @@ def _draw_better(everybody: Portraits, options: argparse.Namespace, **settings: 
     frozen = ConvPerceptual.from_state_dict(load_file(options.out / "perceptual.safetensors")).requires_grad_(False)
 
     def keep(network: Generator, step: int) -> None:
-        _write(network, options.out / "model.safetensors")
+        write(network, options.out / "model.safetensors")
         print(f"generator written after {step} steps", flush=True)
 
     inner = inner_portraits(INNER, seed=5, cache=options.cache)
@@ -96,7 +96,7 @@ def main() -> None:
         print(f"stage {stage}: {time.monotonic() - began:.0f} seconds", flush=True)
 
 
-def _write(network: nn.Module, file: Path) -> None:
+def write(network: nn.Module, file: Path) -> None:
     """Write a state dict so that a reader sees either the old file or the whole new one."""
     state = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     part = file.with_suffix(".part")

@@ -78,7 +78,8 @@ class EG3DConfig(BaseModel):
     """The generator's constructor arguments, and the crop it was trained on.
 
     Attributes:
-        superresolution: which module turns the rendered features into the picture, by its official name.
+        superresolution: which module turns the rendered features into the picture: by its official name, or
+            "small2x", which is ours.
         conv_clamp, sr_conv_clamp: bound of activations in the backbone and in the super-resolution, where there is
             one.
         c_scale, c_gen_conditioning_zero: the mapping network sees the conditioning camera times the first, or zeros.
@@ -107,6 +108,7 @@ class EG3DConfig(BaseModel):
         "SuperresolutionHybrid4X",
         "SuperresolutionHybrid8X",
         "SuperresolutionHybrid8XDC",
+        "small2x",
     ]
     superresolution_noise_mode: Literal["none", "const", "random"] = "none"
     sr_antialias: bool = True

@@ -36,6 +36,7 @@ LAYOUTS = {
     "SuperresolutionHybrid4X": Layout(2, (128, 64), shrinks=False),
     "SuperresolutionHybrid8X": Layout(4, (128, 64)),
     "SuperresolutionHybrid8XDC": Layout(4, (256, 128), has_filter=False),
+    "small2x": Layout(2, (48, 32)),  # ours, no official module: the first one in a width for small pictures
 }
 
 
