@@ -18,15 +18,18 @@ PLANES, CORNERS = 3, 4
 
 
 def sample_planes_on_cpu(planes: Tensor, places: Tensor) -> Tensor:
-    """Interpolate planes [3, C, H, W] at `places` [P, 3, 2] in [-1, 1], and sum over the planes: [P, C]."""
+    """Interpolate planes [3, C, H, W] at `places` [P, 3, 2] in [-1, 1], and sum over the planes: [P, C].
+
+    Planes in channels_last are not copied.
+    """
     _, channels, height, width = planes.shape
     rows, weights = corners(places, height, width)
-    return _WeightedRows.apply(planes.permute(2, 3, 0, 1).reshape(-1, channels), rows, weights)
+    return _WeightedRows.apply(planes.permute(0, 2, 3, 1).reshape(-1, channels), rows, weights)
 
 
 @torch.no_grad()
 def corners(places: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return which rows of a table [H · W · 3, C] a place lies between, and their weights, both [P, 12]."""
+    """Return which rows of a table [3 · H · W, C] a place lies between, and their weights, both [P, 12]."""
     size = places.new_tensor([width, height])
     at = places * (size / 2) + (size - 1) / 2
     low = at.nan_to_num_(nan=-9.0).floor()  # nowhere: not a number has no row
@@ -35,8 +38,8 @@ def corners(places: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     weight = torch.stack([1 - share, share], dim=-1)
     weight = weight.where((pixel >= 0) & (pixel < size[:, None]), 0.0)
     x, y = pixel.clamp_(min=0).clamp_(max=size[:, None] - 1).to(torch.int32).unbind(dim=2)
-    plane = torch.arange(PLANES, dtype=torch.int32)[:, None, None]
-    rows = (y[..., :, None] * width + x[..., None, :]) * PLANES + plane
+    plane = torch.arange(PLANES, dtype=torch.int32)[:, None, None] * (height * width)
+    rows = y[..., :, None] * width + x[..., None, :] + plane
     weights = weight[:, :, 1, :, None] * weight[:, :, 0, None, :]
     return rows.view(len(places), -1), weights.view(len(places), -1)
 

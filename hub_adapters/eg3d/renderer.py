@@ -84,6 +84,7 @@ def render(
     depths: list[Tensor] = []
     bounds: list[Tensor] = []
     for i, own in enumerate(planes):
+        own = own.contiguous(memory_format=torch.channels_last)
         origin = rays.origins[i] @ projections
         for start in range(0, count, chunk_rays):
             some = slice(start, start + chunk_rays)

@@ -28,6 +28,7 @@ is LPIPS alone, in both.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +52,10 @@ from guide_plugin.operators.guide.target import (
 from guide_plugin.subject import read_code
 
 CPU_PIXELS = 16 * 64 * 64
-"""How many pixels a CPU draws at once: at 64×64, a whole step took half the time of one code after another."""
+"""How many pixels, of pictures or features, a CPU draws at once.
+
+At 64×64 a whole step took half the time of one code after another; with planes of 256×256 one by one was faster.
+"""
 
 
 class GuideSettings(OperatorSettings):
@@ -137,8 +141,9 @@ class Guide(Operator[GuideSettings]):
         if self.student.device.type != "cpu":
             return pictures
         views = self.teacher.audit_views()
-        height, width = self.teacher.synthesize(self.w_u, None if views is None else views[:1]).image.shape[-2:]
-        return max(1, min(pictures, CPU_PIXELS // (height * width)))
+        drawn = self.teacher.synthesize(self.w_u, None if views is None else views[:1])
+        pixels = max(math.prod(tensor.shape[-2:]) for tensor in drawn)
+        return max(1, min(pictures, CPU_PIXELS // pixels))
 
     def facts(self) -> dict[str, Any]:
         return {
