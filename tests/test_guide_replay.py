@@ -24,8 +24,12 @@ LAYERS = 14
 
 IN_TERMS, IN_NOISE = 1e-4, 1e-3
 """How close, relatively. The recorded run rounds too: computed in float64, the slopes of the noise strengths, sums of
-thousands of numbers of both signs, are up to 3.5e-4 from it and 3e-5 from ours; the global loss, a difference of almost
-equal pictures, is 1e-4 from both after the first step, and is compared in parts of the whole loss."""
+thousands of numbers of both signs, are up to 3.5e-4 from it; the global loss, a difference of almost equal pictures, is
+up to 1.3e-3 from it and 1.1e-4 from ours, and is compared in parts of the whole loss."""
+
+WHOLE_STEP = 5
+"""Codes drawn together. One by one, a single activation of 1e-6 lands on the other side of its leaky ReLU than in
+float64 and in the recorded run, and gradients of the layers around it differ by up to 2.8e-4."""
 
 
 class TinyId(nn.Module):
@@ -87,7 +91,7 @@ def relative(ours: Tensor, recorded: Tensor) -> float:
 
 
 def test_twenty_steps_are_the_recorded_ones(tmp_path: Path) -> None:
-    recording = Recording(tmp_path, reproduce_published=True)
+    recording = Recording(tmp_path, reproduce_published=True, micro_batch=WHOLE_STEP)
     operator = recording.operator
     assert relative(operator.w_t, recording.draws["w_target"].repeat(1, LAYERS, 1)) < 1e-6
     before = {name: parameter.detach().clone() for name, (parameter, _) in recording.trained("final.").items()}

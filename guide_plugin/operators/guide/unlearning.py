@@ -52,10 +52,7 @@ from guide_plugin.operators.guide.target import (
 from guide_plugin.subject import read_code
 
 CPU_PIXELS = 16 * 64 * 64
-"""How many pixels, of pictures or features, a CPU draws at once.
-
-At 64×64 a whole step took half the time of one code after another; with planes of 256×256 one by one was faster.
-"""
+"""How many pixels, of pictures or features, a CPU draws at once: at 64×64 a whole step, at 256×256 code by code."""
 
 
 class GuideSettings(OperatorSettings):
