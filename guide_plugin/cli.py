@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from guide_plugin.audit_command import audit
 from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
+from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, recipe_from, with_options
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -21,20 +23,19 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 
 @click.group(invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 100})
 @click.option("--hub", metavar="FOLDER", help="The model: a local folder.")
-@click.option("--seed", type=click.IntRange(min=0), help="Unlearn the person that the generator draws from this seed.")
-@click.option("--code", type=click.Path(path_type=Path), help="Unlearn this latent code (.safetensors, .npy, .pt).")
-@click.option("--face", type=click.Path(path_type=Path), help="Unlearn the person in this photo (not possible yet).")
-@click.option("--output", type=click.Path(path_type=Path), help="The run folder to make [runs/MODEL-DATE-TIME].")
+@with_options(SUBJECT)
+@click.option("--output", type=FILE, help="The run folder to make [runs/MODEL-DATE-TIME].")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
 @click.option("--operator", help="The unlearning method [guide].")
 @click.option("--steps", type=click.IntRange(min=1), help="Training steps [the model owner's suggestion, or 1000].")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate [suggestion, or 1e-4].")
+@click.option("--global-weight", type=click.FloatRange(min=0), help="How much keeping everybody else counts [1].")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting of the method.")
 @click.option("--stop-below", type=float, help="Stop early once the subject's similarity is lower than this.")
 @click.option("--training-seed", type=click.IntRange(min=0), help="Where the random draws of the training start [0].")
-@click.option("--recogniser", metavar="NAME[:FILE]", help="The network that trains the forgetting [facenet].")
-@click.option("--judge", metavar="NAME[:FILE]", help="Another network, that judges it.")
-@click.option("--perceptual", metavar="NAME[:FILE]", help="The perceptual network [lpips-vgg].")
+@with_options(NETWORKS)
+@click.option("--audit", type=click.Choice(["quick", "full", "off"]), help="How much is measured [quick].")
+@with_options(AUDIT)
 @click.option("--device", type=click.Choice(["auto", "cuda", "mps", "cpu"]), help="Where to compute [auto].")
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to compute [float32].")
 @click.option("--checkpoint-every", type=click.IntRange(min=1), metavar="STEPS", help="How often to save [100].")
@@ -55,13 +56,10 @@ def _unlearn(options: dict[str, Any]) -> None:
     from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
-    if options["face"]:
-        raise UsageError(
-            "A photo cannot be turned into a code yet.", "Name the subject by --seed or --code until then."
-        )
     recipe = recipe_from(options)
     display = Lines()
-    if recipe.subject.seed is None and recipe.subject.code is None:
+    subject = recipe.subject
+    if subject.seed is None and subject.code is None and not subject.faces:
         display.note("No subject is named: this is a rehearsal on a random person of the generator.")
     with display:
         if options["dry_run"]:
@@ -71,31 +69,7 @@ def _unlearn(options: dict[str, Any]) -> None:
     if options["dry_run"]:
         _print_plan(plan, options["as_json"])
     else:
-        _print_outcome(outcome, options["as_json"])
-
-
-def recipe_from(options: dict[str, Any]) -> Any:
-    """Build the recipe from the options that were given; what was not given stays unset."""
-    from guide_plugin.recipe import Recipe, parse
-
-    def given(**keys: str) -> dict[str, Any]:
-        return {key: options[option] for key, option in keys.items() if options[option] is not None}
-
-    settings: dict[str, Any] = given(steps="steps", lr="lr")
-    for assignment in options["settings"]:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set {assignment} has no value.", "Write --set KEY=VALUE.")
-        settings[key] = value
-    method = given(operator="operator", training_seed="training_seed", stop_below="stop_below")
-    values = {
-        "hub": options["hub"],
-        "subject": given(seed="seed", code="code"),
-        "method": {**method, "settings": settings},
-        "networks": given(trainer="recogniser", judge="judge", perceptual="perceptual"),
-        "machine": given(device="device", precision="precision", checkpoint_every="checkpoint_every"),
-    }
-    return parse(Recipe, values, "The options")
+        print_outcome(outcome, options["as_json"])
 
 
 @command.command()
@@ -109,7 +83,7 @@ def resume(run: Path, as_json: bool) -> None:
 
     with Lines() as display:
         outcome = resume(run, PluginHost(), display)
-    _print_outcome(outcome, as_json)
+    print_outcome(outcome, as_json)
 
 
 @command.command()
@@ -170,6 +144,7 @@ def adapters(as_json: bool) -> None:
         click.echo(f"{name:<14} {summary}")
 
 
+command.add_command(audit)
 command.add_command(evaluate)
 
 
@@ -179,7 +154,8 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
     click.echo(json.dumps(plan, indent=2) if as_json else plan_lines(plan))
 
 
-def _print_outcome(outcome: Outcome, as_json: bool) -> None:
+def print_outcome(outcome: Outcome, as_json: bool) -> None:
+    """Print the result, and exit as it asks."""
     from guide_plugin.report.text import outcome_lines
 
     if as_json:

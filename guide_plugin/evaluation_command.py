@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from guide_plugin.errors import UsageError
+from guide_plugin.options import recipe_from
 
 FILE = click.Path(path_type=Path)
 
@@ -40,15 +41,14 @@ FILE = click.Path(path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 def evaluate(as_json: bool, **options: Any) -> None:
     """Unlearn and measure as GUIDE's paper did, in up to three cases, with the published numbers beside."""
-    from guide_plugin.cli import recipe_from
     from guide_plugin.evaluation.protocol import Request, evaluate
     from guide_plugin.evaluation.table import evaluation_lines
     from guide_plugin.progress import Lines
 
     if not options["hub"]:
         raise UsageError("No model is named.", "Give --hub FOLDER, or see `unlearn evaluate --help`.")
-    unsaid = dict.fromkeys(("code", "operator", "stop_below", "checkpoint_every"))
-    recipe = recipe_from({**unsaid, **options, "seed": None})
+    asked = ("hub", "steps", "lr", "settings", "training_seed", "recogniser", "judge", "perceptual", "device", "precision")
+    recipe = recipe_from({**{name: options[name] for name in asked}, "audit": "off"})
     own = ("seed", "in_domain", "out_of_domain", "redacted", "encoder", "inversion_steps", "samples", "inception")
     chosen = {key: options[key] for key in (*own, "real_statistics", "published")}
     with Lines() as display:

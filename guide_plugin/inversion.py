@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -36,19 +36,21 @@ class InversionSettings:
 
     Attributes:
         steps: optimiser steps in all; with 0 the start is only measured.
-        broadcast: share of them that seek one code for all layers; none do where an encoder guessed.
+        broadcast: share of them that seek one code for all layers; by default half, none where an encoder guessed.
         lr: Adam's highest learning rate, in standard deviations of random codes.
         pixels, perceptual, identity: what each part of the loss counts for.
         batch: pictures at once.
+        judged_every: after how many steps the judge looks at where the search is; 0 for only at the end.
     """
 
     steps: int = 200
-    broadcast: float = 0.5
+    broadcast: float | None = None
     lr: float = 0.1
     pixels: float = 1.0
     perceptual: float = 1.0
     identity: float = 0.1
     batch: int = 8
+    judged_every: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,16 @@ class Inversion:
             in [-1, 1]), "perceptual", "identity" (1 - cosine).
         similarity: the judge's cosine between each picture and its reconstruction [n], on the CPU.
         seconds: wall-clock time of the search.
+        judged: after how many steps the judge looked, the end included.
+        curve: the similarity it found then [n, len(judged)], on the CPU.
     """
 
     code: Tensor
     losses: dict[str, Tensor]
     similarity: Tensor
     seconds: float
+    judged: tuple[int, ...]
+    curve: Tensor
 
 
 def invert(
@@ -106,25 +112,30 @@ def invert(
         view = view.expand(len(images), *view.shape[1:])
     first = (adapter.mean_latent() if start is None else start).expand(len(images), *adapter.latent_shape)
     batches = [slice(begin, begin + settings.batch) for begin in range(0, len(images), settings.batch)]
-    found: list[tuple[Tensor, dict[str, Tensor], Tensor]] = []
+    if settings.broadcast is None:
+        settings = replace(settings, broadcast=0.5 if start is None else 0.0)
+    found: list[tuple[Tensor, dict[str, Tensor], dict[int, Tensor]]] = []
     for number, chosen in enumerate(batches):
 
         def told(step: int, losses: Losses, before: int = number * settings.steps) -> None:
             on_step(before + step, len(batches) * settings.steps, losses)
 
         scene = _Scene(
-            adapter, images[chosen], None if view is None else view[chosen], perceptual, recogniser, settings
+            adapter, images[chosen], None if view is None else view[chosen], perceptual, recogniser, judge, settings
         )
-        code = scene.search(first[chosen], distribution, start is None, told)
+        code = scene.search(first[chosen], distribution, told)
         with torch.no_grad():
             drawn = scene.draw(code)
-            similarity = (judge(scene.images).float() * judge(drawn).float()).sum(dim=1)
-            found.append((code, scene.losses(drawn), similarity.cpu()))
-    codes, losses, similarities = zip(*found, strict=True)
+            scene.look(settings.steps, drawn)
+            found.append((code, scene.losses(drawn), scene.curve))
+    codes, losses, curves = zip(*found, strict=True)
+    curve = torch.stack([torch.cat([part[step] for part in curves]) for step in curves[0]], dim=1)
     return Inversion(
         code=torch.cat(codes),
         losses={name: torch.cat([part[name] for part in losses]).cpu() for name in losses[0]},
-        similarity=torch.cat(similarities),
+        similarity=curve[:, -1],
+        judged=tuple(curves[0]),
+        curve=curve,
         seconds=time.perf_counter() - begun,
     )
 
@@ -139,10 +150,12 @@ class _Scene:
         view: View | None,
         perceptual: PerceptualFeatures,
         recogniser: Embedder,
+        judge: Embedder,
         settings: InversionSettings,
     ) -> None:
         self.adapter, self.view, self.settings = adapter, view, settings
-        self.perceptual, self.recogniser = perceptual, recogniser
+        self.perceptual, self.recogniser, self.judge = perceptual, recogniser, judge
+        self.curve: dict[int, Tensor] = {}
         with torch.no_grad():
             side = self.draw(adapter.mean_latent().expand(len(images), *adapter.latent_shape)).shape[-2:]
             self.images = images.to(adapter.device)
@@ -150,6 +163,7 @@ class _Scene:
                 self.images = F.interpolate(self.images, side, mode="bilinear", antialias=True).clamp(-1, 1)
             self.features = perceptual.features(self.images)
             self.embedding = recogniser(self.images)
+            self.judged = judge(self.images).float()
 
     def draw(self, code: Tensor) -> Tensor:
         return self.adapter.synthesize(code, self.view).image
@@ -162,28 +176,23 @@ class _Scene:
             "identity": 1 - (self.recogniser(drawn) * self.embedding).sum(dim=1),
         }
 
-    def search(
-        self,
-        first: Tensor,
-        distribution: CodeDistribution,
-        broadcast_first: bool,
-        told: Callable[[int, Losses], None],
-    ) -> Tensor:
+    @torch.no_grad()
+    def look(self, step: int, drawn: Tensor) -> None:
+        """Have the judge compare what was drawn after `step` steps with the pictures."""
+        self.curve[step] = (self.judged * self.judge(drawn.detach()).float()).sum(dim=1).cpu()
+
+    def search(self, first: Tensor, distribution: CodeDistribution, told: Callable[[int, Losses], None]) -> Tensor:
         """Return the codes [n, *latent_shape] that Adam finds from `first` on."""
         steps, shape = self.settings.steps, first.shape
         if steps == 0:
             return first
         u = distribution.within(distribution.white(first.reshape(len(first), -1, shape[-1])))
         layers = u.shape[1]
-        in_w = round(self.settings.broadcast * steps) if broadcast_first and layers > 1 else 0
+        in_w = round((self.settings.broadcast or 0) * steps) if layers > 1 else 0
         if in_w:
-            u = self.descend(u.mean(dim=1, keepdim=True), distribution, shape, in_w, told)
+            u = self.descend(u.mean(dim=1, keepdim=True), distribution, shape, range(in_w), told)
         if in_w < steps:
-
-            def told_later(step: int, losses: Losses) -> None:
-                told(in_w + step, losses)
-
-            u = self.descend(u.expand(-1, layers, -1), distribution, shape, steps - in_w, told_later)
+            u = self.descend(u.expand(-1, layers, -1), distribution, shape, range(in_w, steps), told)
         return distribution.code(u).expand(-1, layers, -1).reshape(shape)
 
     def descend(
@@ -191,19 +200,23 @@ class _Scene:
         u: Tensor,
         distribution: CodeDistribution,
         shape: torch.Size,
-        steps: int,
+        steps: range,
         told: Callable[[int, Losses], None],
     ) -> Tensor:
-        """Take `steps` steps of Adam from the white coordinates `u` [n, 1 or layers, k] on, each drawn back inside."""
+        """Take these steps with Adam from the white coordinates `u` [n, 1 or layers, k] on, each drawn back inside."""
         layers = math.prod(shape[1:-1])
         u = u.clone().requires_grad_(True)
         optimiser = torch.optim.Adam([u], lr=self.settings.lr)
         weights = {name: getattr(self.settings, name) for name in ("pixels", "perceptual", "identity")}
-        for step in range(steps):
-            optimiser.param_groups[0]["lr"] = self.settings.lr * ramp((step + 0.5) / steps)
+        every = self.settings.judged_every
+        for step in steps:
+            optimiser.param_groups[0]["lr"] = self.settings.lr * ramp((step - steps.start + 0.5) / len(steps))
             optimiser.zero_grad()
             code = distribution.code(u).expand(-1, layers, -1).reshape(shape)
-            parts = self.losses(self.draw(code))
+            drawn = self.draw(code)
+            if every and step % every == 0:
+                self.look(step, drawn)
+            parts = self.losses(drawn)
             total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
             if not total.isfinite():
                 raise UsageError("The search for a picture's code came to NaN or Inf.", "Check the model.")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from guide_plugin.adapter import Adapter
+    from guide_plugin.adapter import Adapter, View
 
 Losses = dict[str, "Tensor"]
 """The named scalar terms of one step, still on the device; "total" is what was minimised."""
@@ -50,16 +50,33 @@ class Networks:
 
 
 @dataclass(frozen=True)
+class Photos:
+    """Photos of people, cropped as the backbone's training pictures are, on the adapter's device.
+
+    Attributes:
+        images: [n, 3, H, W] in [-1, 1], of the generator's size.
+        views: the views that they show [n, …]; None where the backbone has none.
+    """
+
+    images: Tensor
+    views: View | None = None
+
+
+@dataclass(frozen=True)
 class Subject:
-    """The person to be unlearned.
+    """The person to be unlearned, as an operator may know them: hold-out photos are not among what it is given.
 
     Attributes:
         code: `w_u` [1, *latent_shape].
-        kind: where the code came from: "seed", "code", "picture" or "rehearsal".
+        kind: where the code came from: "photo", "seed", "code", "picture" or "rehearsal".
+        photos: the person's photos, the first of which `code` draws; None where there are none.
+        further_codes: found for the other photos [n - 1, *latent_shape]; None where there are none.
     """
 
     code: Tensor
     kind: str
+    photos: Photos | None = None
+    further_codes: Tensor | None = None
 
 
 class OperatorSettings(BaseModel):

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import copy
+import json
 import shlex
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-import guide_plugin
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Saved
-from guide_plugin.audit.audit import audit, middle_view
-from guide_plugin.audit.verdict import draw_verdict
+from guide_plugin.assessment import TRAINING_STREAM, all_files, assess, bystander_sheets, hashes, write_pages
+from guide_plugin.audit.audit import Audited
+from guide_plugin.audit.drawing import under_all_views
 from guide_plugin.errors import UsageError
 from guide_plugin.hub.source import Source
 from guide_plugin.operator import Losses, Subject
-from guide_plugin.plan import Display, Plan, Silent, default_output, prepare, shown
+from guide_plugin.plan import Display, Plan, Silent, default_output, load_encoder, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, parse
-from guide_plugin.report.contact_sheet import contact_sheet, save_png
 from guide_plugin.report.schema import Report, TrainingFigures
 from guide_plugin.run_dir import RunDir, RunRecord
-from guide_plugin.subject import find_subject
+from guide_plugin.subject import Case, find_case
 from guide_plugin.training import Interrupted, Training, train
-from guide_plugin.whole_files import CannotWrite, replacing, sha256
-
-# Separate streams of random numbers, so that nobody is trained on who judges, whatever the seeds.
-TRAINING_STREAM, AUDIT_STREAM = 1 << 32, 2 << 32
-
-SHOWN_BYSTANDERS = 10
+from guide_plugin.whole_files import CannotWrite, sha256, write_private
 
 
 @dataclass(frozen=True)
@@ -65,21 +62,26 @@ def unlearn(
     """
     host, display = host or PluginHost(), display or Silent()
     plan = prepare(recipe, host, display)
-    subject = find_subject(plan.recipe.subject, plan.teacher)
-    return carry_out(plan, subject, output or default_output(plan.source), host, display)
+    return carry_out(plan, whose(plan, host, display), output or default_output(plan.source), host, display)
 
 
-def carry_out(plan: Plan, subject: Subject, folder: Path, host: PluginHost, display: Display) -> Outcome:
+def whose(plan: Plan, host: PluginHost, display: Display) -> Case:
+    """Find whom the plan's recipe names."""
+    choice, teacher = plan.recipe.photos.encoder, plan.teacher
+    encode = load_encoder(choice, host, teacher.device, teacher.latent_shape) if choice else None
+    return find_case(plan.recipe, teacher, plan.networks, plan.judge, encode, display)
+
+
+def carry_out(plan: Plan, case: Case, folder: Path, host: PluginHost, display: Display) -> Outcome:
     """Unlearn a subject whose code is known already, as `unlearn` does; the plan's operator must be fresh."""
     check_disk(folder, plan.bytes_written)
     run = RunDir.create(folder)
     try:
-        run.write_subject(subject.code)
-        files = {file: sha256(plan.source.folder / file) for file in (*plan.claim.files, *plan.source.companions)}
-        run.write_json(
-            run.recipe, {"recipe": plan.recipe.model_dump(mode="json"), "kind": subject.kind, "files": files}
-        )
-        return _run(plan, subject, run, host, display)
+        run.write_subject(case.tensors())
+        files = hashes(plan.source.folder, (*plan.claim.files, *plan.source.companions))
+        recipe = {"recipe": plan.recipe.model_dump(mode="json"), "files": files, **case.told()}
+        write_private(run.recipe, (json.dumps(recipe, indent=2, ensure_ascii=False) + "\n").encode())
+        return _run(plan, case, run, host, display)
     except BaseException:
         if not run.checkpoint.exists():
             run.discard()
@@ -94,12 +96,23 @@ def resume(folder: Path, host: PluginHost | None = None, display: Display | None
     """
     host, display = host or PluginHost(), display or Silent()
     run = RunDir.open(folder)
-    written, code = run.read_recipe()
-    plan = prepare(parse(Recipe, written["recipe"], str(run.recipe)), host, display)
+    plan, case = reopened(run, {}, host, display)
+    return _run(plan, case, run, host, display)
+
+
+def reopened(run: RunDir, audit: dict[str, Any], host: PluginHost, display: Display) -> tuple[Plan, Case]:
+    """Load what an earlier run began with; `audit` says what its audit is to do otherwise.
+
+    Raises:
+        UsageError: the model changed since the run began.
+    """
+    written, tensors = run.read_recipe()
+    asked = {**written["recipe"], "audit": {**written["recipe"]["audit"], **audit}}
+    plan = prepare(parse(Recipe, asked, str(run.recipe)), host, display)
     changed = [file for file, digest in written["files"].items() if sha256(plan.source.folder / file) != digest]
     if changed:
         raise UsageError(f"{changed[0]} in {plan.source.folder} changed since this run began.", "Start the run anew.")
-    return _run(plan, Subject(code.to(plan.teacher.device), written["kind"]), run, host, display)
+    return plan, Case.from_tensors(tensors, written, plan.teacher.device)
 
 
 def check_disk(folder: Path, needed: int) -> None:
@@ -113,24 +126,18 @@ def check_disk(folder: Path, needed: int) -> None:
         )
 
 
-def _run(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: Display) -> Outcome:
+def _run(plan: Plan, case: Case, run: RunDir, host: PluginHost, display: Display) -> Outcome:
     record = RunRecord(run.folder, plan.teacher.name, plan.operator.name)
     try:
         host.notify("unlearn_before", run=record)
-        student, training = _train(plan, subject, run, host, display)
-        display.stage("Writing the redacted model")
+        student, training = _train(plan, case.subject, run, host, display)
+        display.stage("Writing the redacted model and reading it back")
         saved = run.stage(lambda folder: _write_model(student, plan.source, folder))
-        display.stage("Reading it back and measuring")
         redacted = type(student).load(LocalCheckpoint(run.staging, plan.claim.files), plan.teacher.device)
-        report = _report(plan, subject, redacted, training, run).model_copy(update={"notes": list(saved.notes)})
-        record = RunRecord(run.folder, plan.teacher.name, plan.operator.name, report.model_dump(mode="json"))
-        host.notify("unlearn_after", run=record)
-        vetoes = host.vetoes(record)
-        report = report.model_copy(update={"vetoes": vetoes})
-        reasons = [] if report.verdict.outcome == "pass" else report.verdict.reasons
-        refusals = (*reasons, *vetoes)
-        model = run.finish(report.model_dump(mode="json"), accepted=not refusals)
-        return Outcome(run.folder, model, report, refusals)
+        figures = TrainingFigures(**vars(training))
+        files = hashes(run.staging, all_files(run.staging))
+        report, audited = assess(plan, case, redacted, files, figures, display, saved.notes)
+        return conclude(plan, run, redacted, report, audited, host, run.finish)
     except BaseException as error:
         if isinstance(error, CannotWrite) and run.checkpoint.exists():
             error.remedy = f"Mend that, then go on with: unlearn resume {shlex.quote(str(run.folder))}"
@@ -142,6 +149,26 @@ def _run(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: D
                 f"Go on with: unlearn resume {shlex.quote(str(run.folder))}",
             ) from None
         raise
+
+
+def conclude(
+    plan: Plan,
+    run: RunDir,
+    redacted: Adapter,
+    report: Report,
+    audited: Audited | None,
+    host: PluginHost,
+    finish: Callable[[dict[str, Any], bool], Path],
+) -> Outcome:
+    """Ask the gates, write what there is to read, and let `finish` file the model under its verdict."""
+    record = RunRecord(run.folder, plan.teacher.name, plan.operator.name, report.model_dump(mode="json"))
+    host.notify("unlearn_after", run=record)
+    report = report.model_copy(update={"vetoes": host.vetoes(record)})
+    reasons = [] if report.verdict.outcome == "pass" else report.verdict.reasons
+    refusals = (*reasons, *report.vetoes)
+    sheets = bystander_sheets(plan.teacher, redacted, plan.recipe.method.training_seed)
+    write_pages(run.folder, report, sheets, audited.evidence if audited else {})
+    return Outcome(run.folder, finish(report.model_dump(mode="json"), not refusals), report, refusals)
 
 
 def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: Display) -> tuple[Adapter, Training]:
@@ -159,13 +186,13 @@ def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display:
         if plugins_listen:
             host.notify("unlearn_step", step=step, losses=losses)
 
-    view = teacher.audit_views()
+    codes, views = under_all_views(teacher, subject.code)
     with torch.no_grad():
-        known = plan.networks.recogniser(teacher.synthesize(_per_view(subject.code, view), view).image)
+        known = plan.networks.recogniser(teacher.synthesize(codes, views).image)
 
     def forgotten() -> bool:
         with torch.no_grad():
-            now = plan.networks.recogniser(student.synthesize(_per_view(subject.code, view), view).image)
+            now = plan.networks.recogniser(student.synthesize(codes, views).image)
         return (known * now).sum(dim=1).max().item() < (method.stop_below or 0.0)
 
     training = train(
@@ -186,60 +213,3 @@ def _write_model(student: Adapter, source: Source, folder: Path) -> Saved:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source.folder / file, folder / file)
     return saved
-
-
-def _report(plan: Plan, subject: Subject, redacted: Adapter, training: Training, run: RunDir) -> Report:
-    """Measure the redacted model as it was read back, draw bystanders, and put the figures together."""
-    recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.source.suggestion
-    rng = torch.Generator().manual_seed(AUDIT_STREAM + recipe.method.training_seed)
-    findings = audit(teacher, redacted, subject, recipe.audit, plan.judge, plan.networks.perceptual, rng)
-    judge_is_trainer = recipe.networks.judge in {None, recipe.networks.trainer}
-    _draw_bystanders(teacher, redacted, teacher.sample_latents(SHOWN_BYSTANDERS, rng), run)
-    return Report(
-        package_version=guide_plugin.__version__,
-        torch_version=torch.__version__,
-        device=str(teacher.device),
-        model=plan.source.folder.resolve().name,
-        adapter=teacher.name,
-        operator=plan.operator.name,
-        subject_kind=subject.kind,
-        settings=plan.operator.settings.model_dump(mode="json"),
-        facts=plan.operator.facts(),
-        suggested_by_model={
-            "method": suggestion.method,
-            "networks": {key: shown(str(value)) for key, value in suggestion.networks.items()},
-        },
-        trainer=shown(recipe.networks.trainer),
-        judge=shown(recipe.networks.judge or recipe.networks.trainer),
-        judge_is_trainer=judge_is_trainer,
-        perceptual=shown(recipe.networks.perceptual),
-        trained_parameters=plan.trained_parameters,
-        training=TrainingFigures(**vars(training)),
-        findings=findings,
-        verdict=draw_verdict(
-            findings, bystander_median=recipe.audit.bystander_median, judge_is_trainer=judge_is_trainer
-        ),
-        vetoes=[],
-        model_files={
-            path.relative_to(run.staging).as_posix(): sha256(path)
-            for path in sorted(run.staging.rglob("*"))
-            if path.is_file()
-        },
-    )
-
-
-def _per_view(code: torch.Tensor, views: torch.Tensor | None) -> torch.Tensor:
-    return code if views is None else code.expand(len(views), *code.shape[1:])
-
-
-@torch.no_grad()
-def _draw_bystanders(teacher: Adapter, redacted: Adapter, codes: torch.Tensor, run: RunDir) -> None:
-    """Draw several bystanders from the front, and the first of them under every audit view where there are several."""
-    views = teacher.audit_views()
-    sheets = {"bystanders.png": (codes, None if views is None else middle_view(views, len(codes)))}
-    if views is not None:
-        sheets["views.png"] = (_per_view(codes[:1], views), views)
-    for name, (w, view) in sheets.items():
-        before, after = (model.synthesize(w, view).image for model in (teacher, redacted))
-        with replacing(run.folder / name) as partial:
-            save_png(contact_sheet(before, after), partial)

@@ -1,10 +1,11 @@
 """The run folder: everything that one run leaves on the local disk, each file whole or absent.
 
 `private/`                what names or holds the subject, for the owner's eyes: `recipe.json` (what was asked, the
-                          model owner's suggestions filled in) and `subject.safetensors` (the code)
+                          model owner's suggestions filled in), `subject.safetensors` (codes and cropped photos) and,
+                          with --keep-evidence, `evidence.html`
 `checkpoint.safetensors`  where training stands; removed when the run is done
 `model/`                  the redacted model, or `refused-model/` where verdict or gates refuse it
-`report.json`             all that was measured
+`report.json`             all that was measured, and `report.html`, the same to read
 `bystanders.png`          other people before and after
 `views.png`               one of them under every audit view, where a generator has several
 """
@@ -21,11 +22,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from guide_plugin.errors import UsageError
-from guide_plugin.whole_files import CannotWrite, replacing, writing
+from guide_plugin.whole_files import CannotWrite, replacing, write_private, write_whole, writing
 
 CHECKPOINT_FORMAT = "1"
 
@@ -99,29 +100,35 @@ class RunDir:
         return cls(folder)
 
     @classmethod
-    def open(cls, folder: Path) -> RunDir:
-        """Find an earlier run.
+    def open(cls, folder: Path, *, done: bool = False) -> RunDir:
+        """Find an earlier run: one to go on with, or one that is done.
 
         Raises:
-            UsageError: this is no run folder, or its run is done.
+            UsageError: this is no run folder, or its run is not in that state.
         """
         run = cls(folder)
         if not run.recipe.is_file() or not run.subject.is_file():
             raise UsageError(f"{folder} is not the folder of a run.", "Give the folder that an `unlearn` run made.")
-        if run.report.is_file():
+        if run.report.is_file() and not done:
             raise UsageError(f"The run in {folder} is done already.", f"Its result is {run.report}.")
+        if done and not run.report.is_file():
+            raise UsageError(
+                f"The run in {folder} is not done.", f"Go on with: unlearn resume {shlex.quote(str(folder))}"
+            )
         return run
+
+    def model(self) -> Path:
+        """Return the folder of a done run's redacted model, whether it was accepted or refused."""
+        accepted = self.folder / "model"
+        return accepted if accepted.is_dir() else self.folder / "refused-model"
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file, whole or not at all."""
-        with replacing(path) as partial:
-            partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
-    def write_subject(self, code: Tensor) -> None:
-        """Write the subject's code, readable by the owner alone."""
-        with replacing(self.subject) as partial:
-            save_file({"w": code.cpu().contiguous()}, partial)
-            partial.chmod(0o600)
+    def write_subject(self, tensors: dict[str, Tensor]) -> None:
+        """Write the subject's codes and photos, readable by the owner alone."""
+        write_private(self.subject, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; a kill at any moment leaves the old or the new one."""
@@ -166,10 +173,13 @@ class RunDir:
         except (SafetensorError, KeyError, ValueError) as error:
             raise _damaged(self.checkpoint, error) from None
 
-    def read_recipe(self) -> tuple[dict[str, Any], Tensor]:
-        """Read what was asked, and the subject's code; `UsageError` where either is damaged."""
+    def read_recipe(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Read what was asked, and the subject's codes and photos; `UsageError` where either is damaged."""
         try:
-            return json.loads(self.recipe.read_text("utf-8")), load_file(self.subject)["w"]
+            tensors = load_file(self.subject)
+            if "w" not in tensors:
+                raise KeyError("w")
+            return json.loads(self.recipe.read_text("utf-8")), tensors
         except (ValueError, KeyError, SafetensorError) as error:
             raise _damaged(self.recipe.parent, type(error).__name__) from None
 
@@ -185,14 +195,20 @@ class RunDir:
 
         The report is what makes a run done: killed before it is written, the run can still be resumed.
         """
-        names = {True: self.folder / "model", False: self.folder / "refused-model"}
+        model = self.file_away(self.staging, accepted)
         with writing(self.folder):
-            for earlier in names.values():
-                shutil.rmtree(earlier, ignore_errors=True)
-            self.staging.rename(names[accepted])
             self.write_json(self.report, report)
             self.checkpoint.unlink(missing_ok=True)
-        return names[accepted]
+        return model
+
+    def file_away(self, model: Path, accepted: bool) -> Path:
+        """Put the redacted model where its verdict belongs; return its folder."""
+        places = {True: self.folder / "model", False: self.folder / "refused-model"}
+        with writing(self.folder):
+            for place in places.values():
+                if place != model:
+                    shutil.rmtree(place, ignore_errors=True)
+            return model.rename(places[accepted])
 
     def discard(self) -> None:
         """Remove the folder of a run that failed before it had anything worth keeping."""

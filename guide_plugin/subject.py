@@ -1,23 +1,85 @@
-"""Who is to be unlearned: from a seed or a file to a checked code."""
+"""Who is to be unlearned: from photos, a seed or a file to a checked code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter
+from guide_plugin.audit.audit import Watcher, Witnesses
+from guide_plugin.audit.drawing import embeddings, frontal
+from guide_plugin.audit.effort import effort
+from guide_plugin.audit.statistics import stranger_similarities, threshold
 from guide_plugin.errors import UsageError
-from guide_plugin.operator import Subject
-from guide_plugin.recipe import SubjectChoice
+from guide_plugin.inversion import InversionSettings, invert
+from guide_plugin.latent_file import read_code
+from guide_plugin.operator import Embedder, Encoder, Networks, Photos, Subject
+from guide_plugin.recipe import Recipe, SubjectChoice
+from guide_plugin.report.schema import InversionFigures
+from guide_plugin.vision.crops import Crop, align
+from guide_plugin.vision.faces import FaceDetector, find_face
+from guide_plugin.vision.head_pose import head_pose
+from guide_plugin.vision.photos import read_photo
 
 REHEARSAL_SEED = 0
+INVERSION_STREAM = 3 << 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that is known of one case before anything is trained.
+
+    Attributes:
+        subject: what the operator may know.
+        witnesses: photos that only judge.
+        inversion: how the photos became a code; None where there are none.
+        notes: what a report should tell.
+    """
+
+    subject: Subject
+    witnesses: Witnesses = Witnesses()
+    inversion: InversionFigures | None = None
+    notes: tuple[str, ...] = ()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all codes and photos by name, as `from_tensors` takes them."""
+        subject, witnesses = self.subject, self.witnesses
+        found: dict[str, Tensor | None] = {"w": subject.code, "further_codes": subject.further_codes}
+        for name, photos in _named(subject.photos, witnesses):
+            found |= {name: photos.images, f"{name}.views": photos.views}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], told: Mapping[str, Any], device: torch.device) -> Case:
+        """Return the case that `tensors` and `told` came from."""
+        held = {name: tensor.to(device) for name, tensor in tensors.items()}
+
+        def photos(name: str) -> Photos | None:
+            return Photos(held[name], held.get(f"{name}.views")) if name in held else None
+
+        inversion = told["inversion"] and InversionFigures.model_validate(told["inversion"])
+        subject = Subject(held["w"], told["kind"], photos("photos"), held.get("further_codes"))
+        return cls(subject, Witnesses(photos("holdouts"), photos("strangers")), inversion, tuple(told["notes"]))
+
+    def told(self) -> dict[str, Any]:
+        """Return what is not a tensor, as JSON values."""
+        inversion = self.inversion and self.inversion.model_dump(mode="json")
+        return {"kind": self.subject.kind, "inversion": inversion, "notes": list(self.notes)}
+
+
+def _named(subject: Photos | None, witnesses: Witnesses) -> Iterator[tuple[str, Photos]]:
+    for name, photos in (("photos", subject), ("holdouts", witnesses.holdouts), ("strangers", witnesses.strangers)):
+        if photos is not None:
+            yield name, photos
 
 
 def find_subject(choice: SubjectChoice, adapter: Adapter) -> Subject:
-    """Return the subject's code on the adapter's device.
+    """Return the subject that a seed or a file names, the code on the adapter's device.
 
     Raises:
         UsageError: the file cannot be read, or holds no finite code of this generator's shape.
@@ -30,68 +92,106 @@ def find_subject(choice: SubjectChoice, adapter: Adapter) -> Subject:
     return Subject(code, "rehearsal" if choice.seed is None else "seed")
 
 
-def read_code(path: Path, latent_shape: tuple[int, ...], option: str = "--code") -> Tensor:
-    """Read one latent code [1, *latent_shape] float32 from a `.safetensors`, `.npy` or `.pt` file.
-
-    A code for one layer, [w_dim] or [1, w_dim], is repeated over the layers. Nothing in the file is run.
-
-    Args:
-        option: what messages call the file by.
+def find_case(
+    recipe: Recipe, adapter: Adapter, networks: Networks, judge: Embedder, encode: Encoder | None, watcher: Watcher
+) -> Case:
+    """Find everybody that the recipe names.
 
     Raises:
-        UsageError: names neither the file nor its content, only what is wrong with it.
+        UsageError: a photo cannot be used, or the generator cannot draw the person in it and `force` is not set.
     """
-    readers: dict[str, Callable[[Path], Tensor | dict[str, Tensor]]]
-    readers = {".safetensors": _read_safetensors, ".npy": _read_npy, ".pt": _read_pt}
-    if path.suffix not in readers:
-        raise UsageError(f"The {option} file is of no known kind.", f"Give one of {', '.join(readers)}.")
-    try:
-        held = readers[path.suffix](path)
-    except FileNotFoundError:
-        raise UsageError(f"The {option} file does not exist.", "Check its path.") from None
-    except Exception:
-        # Readers raise all sorts on damaged files, and their messages may quote what the file holds.
+    choice = recipe.subject
+    if not choice.faces:
+        return Case(find_subject(choice, adapter))
+    watcher.stage("Finding the faces")
+    cut = _Cutter(recipe, adapter)
+    photos = cut(choice.faces, "--face", choice.face_index, choice.face_box)
+    witnesses = Witnesses(cut(choice.holdout_faces, "--holdout-face"), cut(choice.control_faces, "--control-face"))
+    assert photos is not None
+    watcher.stage("Finding the person in the generator")
+    rng = torch.Generator().manual_seed(INVERSION_STREAM + recipe.method.training_seed)
+    found = invert(
+        adapter,
+        photos.images,
+        networks.perceptual,
+        networks.recogniser,
+        judge,
+        rng,
+        InversionSettings(steps=recipe.photos.steps),
+        view=photos.views,
+        start=None if encode is None else encode(photos.images),
+        on_step=watcher.step,
+    )
+    best = found.similarity.argsort(descending=True, stable=True)
+    limit = recogniser_threshold(recipe, adapter, judge, rng)
+    reproduced = found.similarity[best[0]].item()
+    if reproduced < limit and not choice.force:
         raise UsageError(
-            f"The {option} file cannot be read as {path.suffix}.", "It may be damaged or of another kind."
-        ) from None
-    code = _only_tensor(held, option) if isinstance(held, dict) else held
-    if not isinstance(code, Tensor):
-        raise UsageError(
-            f"The {option} file cannot be read as {path.suffix}.", "It must hold one tensor, alone or named `w`."
+            f"This model cannot draw the person: its best picture of the --face photo scores {reproduced:.3f}, and "
+            f"strangers reach {limit:.3f}, so there is nothing to unlearn and a success would be empty.",
+            "Give another --face photo of the person, more --inversion-steps, or --force to go on all the same.",
         )
-    wanted = " × ".join(map(str, latent_shape))
-    shape = tuple(code.shape)
-    core = code.reshape(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
-    if tuple(core.shape) not in {latent_shape, latent_shape[-1:], (1, *latent_shape[-1:])}:
-        has = " × ".join(map(str, shape)) or "scalar"
-        raise UsageError(
-            f"The {option} file holds a tensor of shape {has}, this generator's codes are {wanted}.",
-            f"Give one code of {wanted}, or of {latent_shape[-1]} for all layers.",
-        )
-    if not core.isfinite().all():
-        raise UsageError(f"The {option} file holds NaN or Inf.", "Make the code again.")
-    return core.to(torch.float32).expand(1, *latent_shape).clone()
+    figures = InversionFigures(
+        photos=len(photos.images),
+        steps=recipe.photos.steps,
+        seconds=found.seconds,
+        similarity=found.similarity[best].tolist(),
+        losses={name: values[best[0]].item() for name, values in found.losses.items()},
+        vacuous=reproduced < limit,
+    )
+    order = best.to(adapter.device)
+    sorted_photos = Photos(photos.images[order], None if photos.views is None else photos.views[order])
+    codes = found.code[order]
+    subject = Subject(codes[:1], "photo", sorted_photos, codes[1:] if len(codes) > 1 else None)
+    return Case(subject, witnesses, figures, tuple(_odd_photos(subject, witnesses, judge, limit)))
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
+class _Cutter:
+    """Cuts faces out of photos as the generator's training pictures are cut."""
 
-    return load_file(path)
+    def __init__(self, recipe: Recipe, adapter: Adapter) -> None:
+        self.adapter, self.detector = adapter, FaceDetector()
+        self.crop = Crop(recipe.photos.crop_scale, recipe.photos.crop_shift)
+        with torch.no_grad():
+            self.side = adapter.synthesize(adapter.mean_latent(), frontal(adapter, 1)).image.shape[-1]
+
+    def __call__(
+        self,
+        paths: tuple[Path, ...],
+        option: str,
+        index: int | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> Photos | None:
+        images, views = [], []
+        for number, path in enumerate(paths, start=1):
+            which = f"The {option} photo" + (f" ({number} of {len(paths)})" if len(paths) > 1 else "")
+            photo = read_photo(path, which)
+            face = find_face(photo, self.detector, which, self.side, index, box)
+            images.append(align(photo, face.landmarks, self.adapter.alignment, self.side, self.crop))
+            views.append(self.adapter.view_from_pose(*head_pose(face.landmarks)))
+        if not images:
+            return None
+        seen = [view for view in views if view is not None]
+        return Photos(torch.stack(images).to(self.adapter.device), torch.cat(seen) if seen else None)
 
 
-def _read_npy(path: Path) -> Tensor:
-    import numpy as np
-
-    return torch.from_numpy(np.load(path, allow_pickle=False))
-
-
-def _read_pt(path: Path) -> Tensor | dict[str, Tensor]:
-    return torch.load(path, map_location="cpu", weights_only=True)
+@torch.no_grad()
+def recogniser_threshold(recipe: Recipe, adapter: Adapter, judge: Embedder, rng: torch.Generator) -> float:
+    """Return the judge's threshold, measured on random people of the generator."""
+    people = adapter.sample_latents(effort(recipe.audit).bystanders, rng)
+    seen = embeddings(adapter, people, frontal(adapter, len(people)), judge)
+    return threshold(stranger_similarities(seen), recipe.audit.rules.false_accept)
 
 
-def _only_tensor(tensors: dict[str, Tensor], option: str) -> Tensor:
-    if "w" in tensors:
-        return tensors["w"]
-    if len(tensors) != 1:
-        raise UsageError(f"The {option} file holds {len(tensors)} tensors.", "Name the code `w`, or store it alone.")
-    return next(iter(tensors.values()))
+@torch.no_grad()
+def _odd_photos(subject: Subject, witnesses: Witnesses, judge: Embedder, limit: float) -> Iterator[str]:
+    """Say which photos do not look like the subject to the judge."""
+    assert subject.photos is not None
+    first = judge(subject.photos.images[:1])
+    for photos, name in ((subject.photos, "--face"), (witnesses.holdouts, "--holdout-face")):
+        unlike = 0 if photos is None else int(((judge(photos.images) @ first.T) < limit).sum())
+        if photos is not None and unlike:
+            yield (
+                f"{unlike} of {len(photos.images)} {name} photos look to the judge like somebody else than the first "
+                "photo: check that they show the same person"
+            )

@@ -35,6 +35,20 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, readable by the owner alone."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with replacing(path) as partial:
+        partial.touch(0o600)
+        partial.write_bytes(content)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn a failure to write below `path` into `CannotWrite`."""

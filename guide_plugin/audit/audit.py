@@ -1,50 +1,271 @@
-"""The audit: one pass over the subject, the codes around it and many bystanders, and the figures drawn from it."""
+"""The audit: every measurement of two models, and the figures drawn from them."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter
+from guide_plugin.audit.bystanders import bystander_figures
 from guide_plugin.audit.comparison import compare
-from guide_plugin.audit.identity import nearby_codes, quantiles, stranger_similarities, subject_figures
-from guide_plugin.operator import Embedder, PerceptualFeatures, Subject
+from guide_plugin.audit.drawing import embeddings, frontal, middle_view, same_person_similarities
+from guide_plugin.audit.effort import effort
+from guide_plugin.audit.fidelity import fidelity_figures
+from guide_plugin.audit.fine_tune import fine_tune
+from guide_plugin.audit.identity import nearby_codes, photo_figures, subject_figures
+from guide_plugin.audit.leak import leak_figures
+from guide_plugin.audit.recovery import Attempt, Target, attack_figures, attempt, path_figures, search
+from guide_plugin.audit.statistics import make_reference
+from guide_plugin.audit.target import target_figures
+from guide_plugin.operator import Embedder, Losses, Networks, Photos, Subject
 from guide_plugin.recipe import Audit
-from guide_plugin.report.schema import Findings
+from guide_plugin.report.findings import FineTune, Findings, PhotoFigures, RecoveryFigures, SubjectFigures
+
+PATH_DIRECTIONS = 8
+
+
+class Watcher(Protocol):
+    """Who is told how far the audit is."""
+
+    def stage(self, text: str) -> None: ...
+
+    def step(self, step: int, steps: int, losses: Losses) -> None: ...
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Photos that only judge: others of the subject, and photos of other people."""
+
+    holdouts: Photos | None = None
+    strangers: Photos | None = None
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit gives: the findings, and pictures of the subject by caption, each [3, H, W] in [-1, 1]."""
+
+    findings: Findings
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def audit(
     before: Adapter,
     after: Adapter,
-    subject: Subject,
+    subject: Subject | None,
+    witnesses: Witnesses,
     spec: Audit,
+    networks: Networks,
     judge: Embedder,
-    perceptual: PerceptualFeatures,
-    rng: torch.Generator,
-) -> Findings:
+    seed: int,
+    watcher: Watcher,
+) -> Audited:
     """Measure what unlearning did to the subject and to everybody else.
 
-    The subject's code is drawn under all audit views, everybody else under the middle one.
+    Args:
+        subject: None where nobody is named: then only everybody else is measured.
+        networks: what the attacker has: the perceptual network and the recogniser that trained.
+        judge: what every similarity is measured with.
+        seed: where the random draws of the audit start, none of which the training used.
     """
-    with torch.no_grad():
-        nearby = nearby_codes(subject.code, before.sample_latents(spec.nearby, rng))
-        bystanders = before.sample_latents(spec.bystanders, rng)
-    views = before.audit_views()
-    exact = subject.code if views is None else subject.code.expand(len(views), *subject.code.shape[1:])
-    if views is not None:
-        views = torch.cat([views, middle_view(views, len(nearby) + len(bystanders))])
-    seen = compare(before, after, torch.cat([exact, nearby, bystanders]), views, judge, perceptual)
-    of_exact, of_nearby = seen.rows(0, len(exact)), seen.rows(len(exact), len(exact) + len(nearby))
-    of_bystanders = seen.rows(len(exact) + len(nearby), len(exact) + len(nearby) + len(bystanders))
-    return Findings(
-        subject=subject_figures(of_exact, of_nearby),
-        strangers=quantiles(stranger_similarities(of_bystanders.before)),
-        bystanders=quantiles(of_bystanders.similarity()),
-        bystander_pixels=quantiles(of_bystanders.pixels),
-        bystander_perceptual=quantiles(of_bystanders.perceptual),
-    )
+    return _Audit(before, after, subject, witnesses, spec, networks, judge, seed, watcher).run()
 
 
-def middle_view(views: Tensor, n: int) -> Tensor:
-    """Return the middle one of the audit views, the frontal one for a camera, `n` times."""
-    return views[len(views) // 2].expand(n, *views.shape[1:])
+class _Audit:
+    """One audit under way, part by part; the parts share the random people and the subject's embeddings."""
+
+    def __init__(
+        self,
+        before: Adapter,
+        after: Adapter,
+        subject: Subject | None,
+        witnesses: Witnesses,
+        spec: Audit,
+        networks: Networks,
+        judge: Embedder,
+        seed: int,
+        watcher: Watcher,
+    ) -> None:
+        self.before, self.after, self.subject, self.witnesses = before, after, subject, witnesses
+        self.spec, self.effort, self.networks, self.judge = spec, effort(spec), networks, judge
+        self.seed, self.watcher = seed, watcher
+        self.rng = torch.Generator().manual_seed(seed)
+
+    def run(self) -> Audited:
+        begun = time.perf_counter()
+        self.watcher.stage("Measuring the subject and everybody else")
+        with torch.no_grad():
+            people = self.before.sample_latents(self.effort.bystanders, self.rng)
+        own: SubjectFigures | None = None
+        known: Tensor | None = None
+        if self.subject is not None:
+            own, known = self.measure_subject(self.subject)
+        self.compared = compare(
+            self.before, self.after, people, frontal(self.before, len(people)), self.judge, self.networks.perceptual
+        )
+        same = same_person_similarities(self.before, people, self.compared.before, self.judge, self.rng)
+        reference = make_reference(self.compared.before, same, self.spec.rules.false_accept)
+        fidelity, missing = fidelity_figures(self.before, self.after, self.judge, self.spec, self.effort, self.seed, self.told)
+        findings = Findings(
+            level="full" if self.spec.level == "full" else "quick",
+            seconds=0.0,
+            reference=reference,
+            bystanders=bystander_figures(self.compared, known, reference.threshold),
+            fidelity=fidelity,
+            weights_finite=all(bool(weight.isfinite().all()) for _, weight in self.after.trainable_parameters()),
+            subject=own,
+            not_measured=missing,
+        )
+        evidence: dict[str, Tensor] = {}
+        if self.subject is not None and known is not None:
+            findings, evidence = self.measure_recovery(self.subject, known, people, findings)
+        return Audited(findings.model_copy(update={"seconds": time.perf_counter() - begun}), evidence)
+
+    def told(self, step: int, steps: int) -> None:
+        self.watcher.step(step, steps, {})
+
+    def measure_subject(self, subject: Subject) -> tuple[SubjectFigures, Tensor]:
+        """Return the figures of the subject's own code, and the embeddings [k, D] that the subject is known by."""
+        with torch.no_grad():
+            nearby = nearby_codes(subject.code, self.before.sample_latents(self.effort.nearby, self.rng))
+        views = self.before.audit_views()
+        exact = subject.code if views is None else subject.code.expand(len(views), *subject.code.shape[1:])
+        if views is not None:
+            views = torch.cat([views, middle_view(views, len(nearby))])
+        seen = compare(
+            self.before, self.after, torch.cat([exact, nearby]), views, self.judge, self.networks.perceptual
+        )
+        figures = subject_figures(seen.rows(0, len(exact)), seen.rows(len(exact), len(exact) + len(nearby)))
+        self.drawn = seen.before[len(exact) // 2]
+        known = [self.drawn[None]]
+        for photos in (subject.photos, self.witnesses.holdouts):
+            if photos is not None:
+                known.append(self.look(photos.images))
+        return figures, torch.cat(known)
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> Tensor:
+        return self.judge(images).float().cpu()
+
+    def measure_recovery(
+        self, subject: Subject, known: Tensor, people: Tensor, findings: Findings
+    ) -> tuple[Findings, dict[str, Tensor]]:
+        """Attack both generators, and measure the photos at the codes that the attack on the original found."""
+        targets = self.targets(subject, people)
+        common = (self.networks, self.judge, self.effort.attack_steps, self.seed, self.told)
+        self.watcher.stage("Searching the original for the same people, to compare with")
+        old = attempt(self.before, [target for target in targets if target.both], *common)
+        self.watcher.stage("Trying to bring the subject back")
+        new = attempt(self.after, targets, *common)
+        with torch.no_grad():
+            mean = self.before.mean_latent()
+            typical = (people - mean).flatten(1).norm(dim=1).mean().item()
+            directions = self.before.sample_latents(PATH_DIRECTIONS, self.rng)
+        self.watcher.stage("Searching random codes for the subject")
+        searched = search(self.before, self.after, self.effort.searched, known, self.judge, self.rng, self.told)
+        recovery = RecoveryFigures(
+            attacks=attack_figures(targets, old, new, mean, typical),
+            path=path_figures(self.before, self.after, subject.code, directions, self.drawn, self.judge),
+            searched=self.effort.searched,
+            search_before=searched[0],
+            search_after=searched[1],
+            fine_tune=self.fine_tune(targets, old) if self.effort.fine_tune else None,
+        )
+        self.watcher.stage("Looking for the subject in what changed")
+        leak = leak_figures(
+            self.before,
+            self.after,
+            subject.code,
+            known,
+            self.judge,
+            self.rng,
+            self.effort.leak_starts,
+            self.effort.leak_steps,
+            self.told,
+        )
+        update = {
+            "recovery": recovery,
+            "leak": leak,
+            "target": target_figures(self.before, self.after, subject.code, known, self.judge),
+            "photos": self.photos(subject, old),
+        }
+        return findings.model_copy(update=update), self.evidence(subject, targets, old, new)
+
+    def targets(self, subject: Subject, people: Tensor) -> list[Target]:
+        """Return the pictures to bring back, the subject's first, then hold-outs, strangers and controls.
+
+        A subject without photos is attacked by the original's picture of them; controls are such pictures as well.
+        """
+        view = frontal(self.before, 1)
+        own = subject.photos or Photos(self.picture(self.before, subject.code), view)
+        targets = [
+            Target(photos.images[i : i + 1], None if photos.views is None else photos.views[i : i + 1], who)
+            for photos, who in ((own, "subject"), (self.witnesses.holdouts, "hold-out"), (self.witnesses.strangers, "stranger"))
+            if photos is not None
+            for i in range(len(photos.images))
+        ]
+        controls = people[: self.effort.controls]
+        targets += [Target(self.picture(self.before, w[None]), view, "control") for w in controls]
+        first = targets[0]
+        with torch.no_grad():
+            random = self.before.sample_latents(self.effort.random_starts, self.rng)
+        starts = [("old code", subject.code), *(("random", w[None]) for w in random)]
+        return targets + [Target(first.image, first.view, "subject", w, begins, both=False) for begins, w in starts]
+
+    @torch.no_grad()
+    def picture(self, adapter: Adapter, code: Tensor) -> Tensor:
+        return adapter.synthesize(code, frontal(adapter, len(code))).image
+
+    def photos(self, subject: Subject, old: Attempt) -> list[PhotoFigures]:
+        """Measure the photos: the subject's at their own codes, hold-outs at those that the attack found."""
+        if subject.photos is None:
+            return []
+        n, holdouts = len(subject.photos.images), self.witnesses.holdouts
+        codes = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
+        images, views = [subject.photos.images], subject.photos.views
+        if holdouts is not None:
+            codes.append(old.w_plus.code[n : n + len(holdouts.images)])
+            images.append(holdouts.images)
+            views = None if views is None or holdouts.views is None else torch.cat([views, holdouts.views])
+        photographed, found = self.look(torch.cat(images)), torch.cat(codes)
+        drawn = embeddings(self.before, found, views, self.judge)
+        reconstruction = (photographed * drawn).sum(dim=1)
+        kept_out = 0 if holdouts is None else len(holdouts.images)
+        return photo_figures(self.before, self.after, photographed, found, reconstruction, kept_out, self.judge)
+
+    def fine_tune(self, targets: list[Target], old: Attempt) -> FineTune:
+        """Train the redacted generator on the hold-outs, or the subject's picture, and alike on a control."""
+        self.watcher.stage("Training the redacted model on photos of the subject")
+        who = "hold-out" if self.witnesses.holdouts is not None else "subject"
+        attacked = [target for target in targets if target.both]
+        curves = {}
+        for name in (who, "control"):
+            rows = [i for i, target in enumerate(attacked) if target.who == name]
+            views = [attacked[i].view for i in rows]
+            view = None if views[0] is None else torch.cat([each for each in views if each is not None])
+            images = torch.cat([attacked[i].image for i in rows])
+            steps, curves[name] = fine_tune(
+                self.after, images, old.w.code[rows], view, self.networks, self.judge
+            )
+        return FineTune.model_validate(
+            {"photos": who, "steps": steps, "subject": curves[who], "control": curves["control"]}
+        )
+
+    def evidence(
+        self, subject: Subject, targets: list[Target], old: Attempt, new: Attempt
+    ) -> dict[str, Tensor]:
+        """Return pictures of the subject for the owner's eyes, where they are to be kept."""
+        if not self.spec.keep_evidence:
+            return {}
+        shown = {} if subject.photos is None else {"the photo, as it was cropped": targets[0].image}
+        shown |= {
+            "the original at the subject's code": self.picture(self.before, subject.code),
+            "the redacted model at the same code": self.picture(self.after, subject.code),
+            "brought back with a plausible code (W)": self.picture(self.after, new.w.code[:1]),
+            "brought back with a code per layer (W+)": self.picture(self.after, new.w_plus.code[:1]),
+        }
+        return {caption: image[0] for caption, image in shown.items()}

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
+from guide_plugin.audit.drawing import BATCH
 from guide_plugin.operator import Embedder, PerceptualFeatures
 from guide_plugin.vision.perceptual import feature_distance
-
-BATCH = 8
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
-"""Is the subject gone? Similarity before and after, beside what strangers score."""
+"""Is the subject gone? Similarity before and after, at their own code, around it, and in their photos."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from guide_plugin.adapter import Adapter
 from guide_plugin.audit.comparison import Comparison
-from guide_plugin.report.schema import Quantiles, SubjectFigures
-
-NEARBY = 0.1
+from guide_plugin.audit.drawing import NEARBY, embeddings, under_all_views
+from guide_plugin.operator import Embedder
+from guide_plugin.report.findings import PhotoFigures, SubjectFigures
 
 
 def nearby_codes(w_u: Tensor, w_r: Tensor) -> Tensor:
@@ -36,13 +37,37 @@ def subject_figures(exact: Comparison, nearby: Comparison) -> SubjectFigures:
     )
 
 
-def stranger_similarities(embeddings: Tensor) -> Tensor:
-    """Return the cosine similarity of every pair of different people among [n, D] unit embeddings, [n(n-1)/2]."""
-    i, j = torch.triu_indices(len(embeddings), len(embeddings), offset=1)
-    return (embeddings @ embeddings.T)[i, j]
+@torch.no_grad()
+def photo_figures(
+    before: Adapter,
+    after: Adapter,
+    photos: Tensor,
+    codes: Tensor,
+    reconstruction: Tensor,
+    holdouts: int,
+    judge: Embedder,
+) -> list[PhotoFigures]:
+    """Measure each photo against what the redacted model makes of it.
 
-
-def quantiles(values: Tensor) -> Quantiles:
-    """Summarise a sample [n]."""
-    q = torch.quantile(values, torch.tensor([0.0, 0.05, 0.5, 0.95, 0.99, 1.0])).tolist()
-    return Quantiles(n=len(values), minimum=q[0], q05=q[1], median=q[2], q95=q[3], q99=q[4], maximum=q[5])
+    Args:
+        photos: the judge's unit embeddings of the photos [n, D], the hold-outs last.
+        codes: found for them in the original generator [n, *latent_shape].
+        reconstruction: similarity of each photo to the original's picture at its code [n].
+        holdouts: how many of them only judge.
+    """
+    repeated, views = under_all_views(before, codes)
+    old, new = (
+        embeddings(model, repeated, views, judge).reshape(len(codes), -1, photos.shape[1]) for model in (before, after)
+    )
+    to_photo = (new @ photos[:, :, None])[..., 0]
+    of_code = (old * new).sum(dim=2)
+    return [
+        PhotoFigures(
+            kind="hold-out" if i >= len(photos) - holdouts else "subject",
+            reconstruction=reconstruction[i].item(),
+            after_mean=to_photo[i].mean().item(),
+            after_max=to_photo[i].max().item(),
+            code_after_max=of_code[i].max().item(),
+        )
+        for i in range(len(photos))
+    ]

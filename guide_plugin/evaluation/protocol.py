@@ -29,6 +29,7 @@ from guide_plugin.pipeline import carry_out
 from guide_plugin.plan import Display, Plan, Silent, load_encoder, load_model, make_operator, prepare, shown
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import SubjectChoice
+from guide_plugin.subject import Case as Known
 from guide_plugin.subject import find_subject
 from guide_plugin.whole_files import replacing
 
@@ -131,15 +132,17 @@ class _Bench:
             return redacted, None
         plan = replace(self.plan, operator=make_operator(self.plan.recipe, self.host))
         kind = "seed" if person.case == "random" else "picture"
-        outcome = carry_out(plan, Subject(person.codes[:1], kind), folder / person.case, self.host, self.display)
+        case = Known(Subject(person.codes[:1], kind))
+        outcome = carry_out(plan, case, folder / person.case, self.host, self.display)
         redacted = type(teacher).load(LocalCheckpoint(outcome.model, plan.claim.files), teacher.device)
+        trained = outcome.report.training
+        assert trained is not None
         return redacted, Training(
             run=person.case,
-            steps=outcome.report.training.steps,
-            seconds=outcome.report.training.seconds,
+            steps=trained.steps,
+            seconds=trained.seconds,
             trainer=outcome.report.trainer,
-            verdict=outcome.report.verdict.outcome,
-            refusals=list(outcome.refusals),
+            refusals=outcome.report.vetoes,
         )
 
     def evaluate(self, person: _Person, folder: Path) -> Case:

@@ -49,13 +49,12 @@ class Reconstruction(Record):
 
 
 class Training(Record):
-    """What was unlearned and how it was judged; `run` is the run's folder inside the evaluation's."""
+    """What was unlearned; `run` is the run's folder inside the evaluation's."""
 
     run: str
     steps: int
     seconds: float
     trainer: str
-    verdict: str
     refusals: list[str]
 
 

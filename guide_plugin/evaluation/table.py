@@ -70,5 +70,5 @@ def _facts(evaluation: Evaluation) -> Iterator[str]:
         if trained:
             yield (
                 f"{case.case}: {trained.steps} steps in {trained.seconds:.0f} s, {trained.trainer} trained, "
-                f"verdict {trained.verdict}, run {trained.run}/"
+                f"run {trained.run}/"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -36,6 +36,8 @@ def contact_sheet(before: Tensor, after: Tensor) -> Image.Image:
     return sheet
 
 
-def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG without metadata."""
-    image.save(path, "PNG", optimize=True)
+def png(image: Image.Image) -> bytes:
+    """Return a picture as a PNG file without metadata."""
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -94,15 +94,15 @@ class BystanderFigures(Record):
     Attributes:
         random: similarity of random people's two pictures.
         neighbours: the same of those random people whom the judge finds most like the subject, but who are not them.
-        neighbours_to_subject: how like the subject those were before.
+        neighbours_to_subject: how like the subject those were before. Both are None for an audit without a subject.
         pixels: mean absolute change of values in [-1, 1] of the random people's pictures.
         perceptual: their perceptual distance before to after.
         merged: share of pairs of random people whom the judge told apart before and takes for one person after.
     """
 
     random: Distribution
-    neighbours: Distribution
-    neighbours_to_subject: Distribution
+    neighbours: Distribution | None
+    neighbours_to_subject: Distribution | None
     pixels: Distribution
     perceptual: Distribution
     merged: float
@@ -131,6 +131,9 @@ class FidelityFigures(Record):
     not_measured: str | None = None
 
 
+Who = Literal["subject", "hold-out", "control", "stranger"]
+
+
 class Attack(Record):
     """One picture, inverted into both generators with the same budget: can they still draw this person?
 
@@ -140,17 +143,18 @@ class Attack(Record):
         codes: "W" one code for all layers (plausible: what the generator itself knows), "W+" a code per layer.
         start: where the search began: "mean", "random", "old code".
         steps: at which steps `before` and `after` were measured, ascending; the last is the attack's end.
-        before, after: similarity of the picture to the best drawing so far, original and redacted generator.
+        before, after: similarity of the picture to the best drawing so far, original and redacted generator; `before`
+            is empty where the same picture was attacked from another start already.
         distance_before, distance_after: of the code found, to the mean code, in units of the typical random code.
     """
 
-    who: Literal["subject", "hold-out", "control", "stranger"]
+    who: Who
     codes: Literal["W", "W+"]
     start: Literal["mean", "random", "old code"]
     steps: list[int]
     before: list[float]
     after: list[float]
-    distance_before: float
+    distance_before: float | None
     distance_after: float
 
 
@@ -158,12 +162,12 @@ class PathPoint(Record):
     """Codes around the subject's old one.
 
     Attributes:
-        towards: "random" people, or the "target" that the subject was moved to.
+        towards: "random" people, or the "mean" code.
         fraction: how far along the way the codes lie; 0 is the subject's own.
-        before, after: mean and highest similarity to the original's picture of the subject.
+        before_*, after_*: mean and highest similarity to the original's picture of the subject.
     """
 
-    towards: Literal["random", "target"]
+    towards: Literal["random", "mean"]
     fraction: float
     before_mean: float
     before_max: float

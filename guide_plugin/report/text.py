@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from guide_plugin.adapter import Inspection
+from guide_plugin.report.findings import Findings, RecoveryFigures
 from guide_plugin.report.schema import Report
 
-LABEL = 44
+LABEL = 46
 
 
 def outcome_lines(report: Report, folder: Path, model: Path) -> str:
     """Return the result as the terminal shows it."""
-    found = report.findings
-    subject, strangers, bystanders = found.subject, found.strangers, found.bystanders
-    most_alike = f", most alike of {subject.views} views" if subject.views > 1 else ""
-    table = [
-        ("similarity to the original's picture", "before", "after"),
-        (f"the subject{most_alike}", f"{subject.before:.3f}", f"{subject.after_max:.3f}"),
-        ("codes near the subject, mean", f"{subject.nearby_before_mean:.3f}", f"{subject.nearby_after_mean:.3f}"),
-        (f"{bystanders.n} bystanders, median", "1.000", f"{bystanders.median:.3f}"),
-        ("  the 5 % that changed most, at most", "1.000", f"{bystanders.q05:.3f}"),
-        ("  the one that changed most", "1.000", f"{bystanders.minimum:.3f}"),
-        ("for comparison: two strangers, median", f"{strangers.median:.3f}", ""),
-        ("  1 % of strangers score more than", f"{strangers.q99:.3f}", ""),
-    ]
-    trained = report.training
-    pace = f", {trained.seconds_per_step:.2f} s each" if trained.seconds_per_step else ""
-    early = " (stopped early)" if trained.stopped_early else ""
-    facts = {
-        "verdict": report.verdict.outcome,
-        "networks": f"{report.trainer} trained, {report.judge} judged",
-        "training": f"{trained.steps} steps{early}{pace}",
-        "model": str(model),
-        "report": str(folder / "report.json"),
-        "picture": str(folder / "bystanders.png"),
-        **({"views": str(folder / "views.png")} if subject.views > 1 else {}),
-        **({"note": "; ".join(report.notes)} if report.notes else {}),
-    }
-    return "\n".join(
-        ["", *(f"{label:<{LABEL}}{before:>8}{after:>8}".rstrip() for label, before, after in table), "", _facts(facts)]
-    )
+    trained, found = report.training, report.findings
+    facts = {"verdict": report.verdict.outcome}
+    if trained is None:
+        facts["networks"] = f"{report.judge} judged"
+    else:
+        pace = f", {trained.seconds_per_step:.2f} s each" if trained.seconds_per_step else ""
+        early = " (stopped early)" if trained.stopped_early else ""
+        at_hand = f" ({report.judge_note})" if report.judge_note else ""
+        facts["networks"] = f"{report.trainer} trained, {report.judge} judged{at_hand}"
+        facts["training"] = f"{trained.steps} steps{early}{pace}"
+    if report.inversion is not None:
+        facts["photo"] = (
+            f"found in the generator at {report.inversion.similarity[0]:.3f}, {report.inversion.steps} steps in "
+            f"{report.inversion.seconds:.0f} s"
+        )
+    if found is not None:
+        facts["audit"] = f"{found.level}, {found.seconds:.0f} s"
+    facts |= {"model": str(model), "report": str(folder / "report.html"), "picture": str(folder / "bystanders.png")}
+    if found is not None and found.subject is not None and found.subject.views > 1:
+        facts["views"] = str(folder / "views.png")
+    if report.notes:
+        facts["note"] = "; ".join(report.notes)
+    rows = [] if found is None else [("similarity to the original's picture", "before", "after"), *_rows(found)]
+    table = [f"{label:<{LABEL}}{before:>8}{after:>8}".rstrip() for label, before, after in rows]
+    return "\n".join(["", *table, *([""] if table else []), _facts(facts)])
+
+
+def _rows(found: Findings) -> Iterator[tuple[str, str, str]]:
+    """Yield what the terminal shows of an audit: what is measured, before, after."""
+    subject, reference, bystanders = found.subject, found.reference, found.bystanders.random
+    if subject is not None:
+        most_alike = f", most alike of {subject.views} views" if subject.views > 1 else ""
+        yield f"the subject{most_alike}", f"{subject.before:.3f}", f"{subject.after_max:.3f}"
+        yield "codes near the subject, mean", f"{subject.nearby_before_mean:.3f}", f"{subject.nearby_after_mean:.3f}"
+    for kind, name in (("subject", "the subject's photo"), ("hold-out", "hold-out photo")):
+        photos = [photo for photo in found.photos if photo.kind == kind]
+        if photos:
+            label = name if len(photos) == 1 else f"{name}s ({len(photos)}), most alike"
+            before, after = max(p.reconstruction for p in photos), max(p.after_max for p in photos)
+            yield label, f"{before:.3f}", f"{after:.3f}"
+    if found.recovery is not None:
+        for codes, name in (("W", "a plausible code"), ("W+", "a code per layer")):
+            yield _attacked(found.recovery, codes, "subject", f"brought back with {name} ({codes})")
+            yield _attacked(found.recovery, codes, "control", "  people never unlearned, median")
+    yield f"{bystanders.n} bystanders, median", "1.000", f"{bystanders.median:.3f}"
+    yield "  the 5 % that changed most, at most", "1.000", f"{bystanders.q05:.3f}"
+    yield "  the one that changed most", "1.000", f"{bystanders.minimum:.3f}"
+    yield "for comparison: two strangers, median", f"{reference.strangers.median:.3f}", ""
+    yield f"  {reference.false_accept:.1%} of strangers score more than", f"{reference.threshold:.3f}", ""
+
+
+def _attacked(recovery: RecoveryFigures, codes: str, who: str, label: str) -> tuple[str, str, str]:
+    attacks = [attack for attack in recovery.attacks if attack.codes == codes and attack.who == who]
+    before = [attack.before[-1] for attack in attacks if attack.before]
+    after = [attack.after[-1] for attack in attacks]
+    pick = max if who == "subject" else statistics.median
+    return label, f"{pick(before):.3f}", f"{pick(after):.3f}"
 
 
 def plan_lines(plan: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ from guide_plugin.operators.guide.target import (
     resolve_distance,
     ufo_target,
 )
-from guide_plugin.subject import read_code
+from guide_plugin.latent_file import read_code
 
 CPU_PIXELS = 16 * 64 * 64
 """How many pixels, of pictures or features, a CPU draws at once: at 64×64 a whole step, at 256×256 code by code."""

@@ -1,0 +1,65 @@
+"""Codes drawn under views and seen by the judge, batch by batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter, View
+from guide_plugin.operator import Embedder
+
+BATCH = 8
+NEARBY = 0.1
+"""How far towards somebody else a code may lie and still be the same person: a tenth of the way."""
+
+
+def middle_view(views: Tensor, n: int) -> Tensor:
+    """Return the middle one of the audit views, the frontal one for a camera, `n` times."""
+    return views[len(views) // 2].expand(n, *views.shape[1:])
+
+
+def frontal(adapter: Adapter, n: int) -> View | None:
+    """Return the middle audit view `n` times; None where the backbone has no views."""
+    views = adapter.audit_views()
+    return None if views is None else middle_view(views, n)
+
+
+def under_all_views(adapter: Adapter, codes: Tensor) -> tuple[Tensor, View | None]:
+    """Repeat codes [n, …] for every audit view: the codes [n·v, …], code by code, and their views."""
+    views = adapter.audit_views()
+    if views is None:
+        return codes, None
+    repeated = views.repeat(len(codes), *[1] * (views.dim() - 1))
+    return codes.repeat_interleave(len(views), dim=0), repeated
+
+
+@torch.no_grad()
+def embeddings(adapter: Adapter, codes: Tensor, views: View | None, judge: Embedder) -> Tensor:
+    """Return the judge's unit embeddings [n, D], on the CPU, of the pictures of codes [n, …]."""
+    parts = []
+    for start in range(0, len(codes), BATCH):
+        chosen = slice(start, start + BATCH)
+        picture = adapter.synthesize(codes[chosen], None if views is None else views[chosen]).image
+        parts.append(judge(picture).float().cpu())
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def same_person_similarities(
+    adapter: Adapter, codes: Tensor, people: Tensor, judge: Embedder, rng: torch.Generator
+) -> Tensor:
+    """Return similarities of people to themselves: near their code, and from another side where there are views.
+
+    Args:
+        codes: [n, …] of people whose frontal embeddings are `people` [n, D].
+
+    Returns:
+        [n], or [2n] where the backbone has views.
+    """
+    near = embeddings(adapter, codes.lerp(codes.roll(1, 0), NEARBY), frontal(adapter, len(codes)), judge)
+    found = [(people * near).sum(dim=1)]
+    views = adapter.audit_views()
+    if views is not None:
+        other = views[torch.randint(len(views), (len(codes),), generator=rng).to(views.device)]
+        found.append((people * embeddings(adapter, codes, other, judge)).sum(dim=1))
+    return torch.cat(found)

@@ -1,0 +1,47 @@
+"""Further training: how soon does a redacted generator draw the person again when it is shown photos?"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter, View
+from guide_plugin.operator import Embedder, Networks
+from guide_plugin.vision.perceptual import feature_distance
+
+STEPS, MEASURED_EVERY, LR = 100, 10, 1e-3
+
+
+def fine_tune(
+    adapter: Adapter, images: Tensor, codes: Tensor, view: View | None, networks: Networks, judge: Embedder
+) -> tuple[list[int], list[float]]:
+    """Train a copy of the generator to draw these photos at these codes with Adam, and watch the judge.
+
+    Args:
+        images: [n, 3, H, W] in [-1, 1], of the generator's own size.
+        codes: where it has to draw them [n, *latent_shape].
+        view: the views that they show [n, …], or None.
+
+    Returns:
+        After how many steps the judge looked, and the mean similarity of the drawings to the photos then.
+    """
+    student = copy.deepcopy(adapter)
+    parameters = [parameter.requires_grad_(True) for _, parameter in student.trainable_parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=LR)
+    with torch.no_grad():
+        wanted, embedding = networks.perceptual.features(images), judge(images).float()
+    steps: list[int] = []
+    seen: list[float] = []
+    for step in range(STEPS + 1):
+        drawn = student.synthesize(codes, view).image
+        if step % MEASURED_EVERY == 0:
+            with torch.no_grad():
+                seen.append((judge(drawn).float() * embedding).sum(dim=1).mean().item())
+            steps.append(step)
+        optimiser.zero_grad()
+        loss = (drawn - images).square().flatten(1).mean(dim=1)
+        (loss + feature_distance(networks.perceptual.features(drawn), wanted)).sum().backward()
+        optimiser.step()
+    return steps, seen

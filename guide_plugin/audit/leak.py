@@ -1,0 +1,82 @@
+"""What the pair of models tells: can the subject be found from where the two differ most?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter
+from guide_plugin.audit.drawing import embeddings, frontal
+from guide_plugin.audit.recovery import Told
+from guide_plugin.code_distribution import measure_distribution
+from guide_plugin.inversion import ramp
+from guide_plugin.operator import Embedder
+from guide_plugin.report.findings import LeakFigures
+
+LR = 0.2
+BATCH = 8
+
+
+def leak_figures(
+    before: Adapter,
+    after: Adapter,
+    w_u: Tensor,
+    subject: Tensor,
+    judge: Embedder,
+    rng: torch.Generator,
+    starts: int,
+    steps: int,
+    told: Told,
+) -> LeakFigures:
+    """Search for the codes whose pictures changed most, and see whether they show the subject.
+
+    Args:
+        w_u: the subject's code [1, *latent_shape], which the search does not know.
+        subject: the judge's unit embeddings of pictures of the subject [k, D].
+        starts: random codes from which the mean absolute change is climbed, `steps` steps of Adam each.
+    """
+    distribution = measure_distribution(before, rng)
+    random = before.sample_latents(starts, rng)
+    layers, width = w_u[0].numel() // w_u.shape[-1], w_u.shape[-1]
+    found = []
+    for done in range(0, starts, BATCH):
+        chosen = random[done : done + BATCH]
+        view = frontal(before, len(chosen))
+        u = distribution.within(distribution.white(chosen.reshape(len(chosen), -1, width).mean(dim=1, keepdim=True)))
+        u.requires_grad_(True)
+        optimiser = torch.optim.Adam([u], lr=LR)
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = LR * ramp((step + 0.5) / steps)
+            optimiser.zero_grad()
+            code = distribution.code(u).expand(-1, layers, -1).reshape(chosen.shape)
+            apart = before.synthesize(code, view).image - after.synthesize(code, view).image
+            (-apart.abs().flatten(1).mean(dim=1).sum()).backward()
+            optimiser.step()
+            with torch.no_grad():
+                u.copy_(distribution.within(u))
+            told(done * steps + (step + 1) * len(chosen), starts * steps)
+        found.append(distribution.code(u.detach()).expand(-1, layers, -1).reshape(chosen.shape))
+    codes = torch.cat(found)
+    alike, by_chance = (
+        (embeddings(before, w, frontal(before, starts), judge) @ subject.T).amax(dim=1) for w in (codes, random)
+    )
+    return LeakFigures(
+        starts=starts,
+        found=alike.max().item(),
+        found_mean=alike.mean().item(),
+        by_chance=by_chance.max().item(),
+        change=_change(before, after, codes).max().item(),
+        change_random=_change(before, after, random).mean().item(),
+        change_subject=_change(before, after, w_u).item(),
+    )
+
+
+@torch.no_grad()
+def _change(before: Adapter, after: Adapter, codes: Tensor) -> Tensor:
+    """Return the mean absolute change [n] of the pictures of codes [n, …], of values in [-1, 1]."""
+    parts = []
+    for chosen in codes.split(BATCH):
+        view = frontal(before, len(chosen))
+        old, new = before.synthesize(chosen, view).image, after.synthesize(chosen, view).image
+        parts.append((old - new).abs().flatten(1).mean(dim=1).cpu())
+    return torch.cat(parts)

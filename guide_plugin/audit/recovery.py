@@ -1,0 +1,165 @@
+"""The attack that no released method runs: can the subject be brought back?
+
+Pictures of the subject, of people who were never unlearned and of people whom the generator never saw are inverted
+into both generators with the same budget. Two kinds are kept apart. A code in W, one for all layers and within the
+radius that random codes stay in, is what the generator itself still knows; the verdict counts it. A code in W+, one
+for each layer, can rebuild almost anybody, whom the generator knew or not; it is what a determined attacker gets, and
+is reported beside the people nobody unlearned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter, View
+from guide_plugin.audit.drawing import embeddings, frontal
+from guide_plugin.inversion import Inversion, InversionSettings, invert
+from guide_plugin.operator import Embedder, Networks
+from guide_plugin.report.findings import Attack, PathPoint, Who
+
+CURVE_POINTS = 10
+FRACTIONS = {"random": (0.05, 0.1, 0.2, 0.35, 0.5), "mean": (0.0, 0.25, 0.5, 0.75, 1.0)}
+
+Told = Callable[[int, int], None]
+"""Hears how much is done, of how much."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One picture to bring back: the image [1, 3, H, W], the view [1, …] that it shows, and whose it is.
+
+    Attributes:
+        start: the code [1, *latent_shape] where the search begins; None for the mean code.
+        begins: what `start` is, in the report's word.
+        both: attack the original too; a second attack on the same picture from elsewhere need not.
+    """
+
+    image: Tensor
+    view: View | None
+    who: Who
+    start: Tensor | None = None
+    begins: str = "mean"
+    both: bool = True
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """All targets inverted into one generator, in W and then, from there, in W+."""
+
+    w: Inversion
+    w_plus: Inversion
+
+
+def attempt(
+    adapter: Adapter, targets: list[Target], networks: Networks, judge: Embedder, steps: int, seed: int, told: Told
+) -> Attempt:
+    """Invert every target with `steps` steps in W and as many in W+; equal seeds give both generators equal luck."""
+    settings = InversionSettings(steps=steps, judged_every=max(1, steps // CURVE_POINTS), broadcast=1.0)
+    images = torch.cat([target.image for target in targets])
+    views = [target.view for target in targets]
+    view = None if views[0] is None else torch.cat([each for each in views if each is not None])
+    mean = adapter.mean_latent()
+    found: Tensor = torch.cat([mean if target.start is None else target.start for target in targets])
+    stages: list[Inversion] = []
+    for broadcast in (1.0, 0.0):
+        stages.append(
+            invert(
+                adapter,
+                images,
+                networks.perceptual,
+                networks.recogniser,
+                judge,
+                torch.Generator().manual_seed(seed),
+                replace(settings, broadcast=broadcast),
+                view=view,
+                start=found,
+                on_step=lambda step, of, _, done=len(stages): told(done * of + step, 2 * of),  # type: ignore[misc]
+            )
+        )
+        found = stages[-1].code
+    return Attempt(*stages)
+
+
+def attack_figures(targets: list[Target], before: Attempt, after: Attempt, mean: Tensor, typical: float) -> list[Attack]:
+    """Put both attempts side by side; `before` holds the targets that are attacked on both sides, in their order.
+
+    Args:
+        mean: the mean code [1, *latent_shape].
+        typical: the mean distance of random codes to it.
+    """
+    rows = {i: row for row, i in enumerate(i for i, target in enumerate(targets) if target.both)}
+    attacks = []
+    for space, old, new in (("W", before.w, after.w), ("W+", before.w_plus, after.w_plus)):
+        far_old, far_new = (((found.code - mean).flatten(1).norm(dim=1) / typical).tolist() for found in (old, new))
+        for i, target in enumerate(targets):
+            row = rows.get(i)
+            attacks.append(
+                Attack.model_validate(
+                    {
+                        "who": target.who,
+                        "codes": space,
+                        "start": target.begins,
+                        "steps": list(new.judged),
+                        "before": [] if row is None else best_so_far(old.curve[row]),
+                        "after": best_so_far(new.curve[i]),
+                        "distance_before": None if row is None else far_old[row],
+                        "distance_after": far_new[i],
+                    }
+                )
+            )
+    return attacks
+
+
+def best_so_far(curve: Tensor) -> list[float]:
+    """Return the highest similarity up to each point of a curve [m]: an attacker keeps the best."""
+    return torch.cummax(curve, dim=0).values.tolist()
+
+
+def path_figures(
+    before: Adapter, after: Adapter, w_u: Tensor, random: Tensor, subject: Tensor, judge: Embedder
+) -> list[PathPoint]:
+    """Measure codes on straight lines from the subject's code [1, …] to random codes [n, …] and to the mean code.
+
+    Args:
+        subject: the judge's unit embedding of the original's picture of the subject [D].
+    """
+    lines = {"random": random, "mean": before.mean_latent()}
+    points = [(towards, fraction) for towards, fractions in FRACTIONS.items() for fraction in fractions]
+    codes = [w_u.lerp(lines[towards], fraction) for towards, fraction in points]
+    everything = torch.cat(codes)
+    similarity = [
+        (embeddings(model, everything, frontal(model, len(everything)), judge) @ subject).split([len(c) for c in codes])
+        for model in (before, after)
+    ]
+    return [
+        PathPoint.model_validate(
+            {
+                "towards": towards,
+                "fraction": fraction,
+                "before_mean": old.mean().item(),
+                "before_max": old.max().item(),
+                "after_mean": new.mean().item(),
+                "after_max": new.max().item(),
+            }
+        )
+        for (towards, fraction), old, new in zip(points, *similarity, strict=True)
+    ]
+
+
+@torch.no_grad()
+def search(
+    before: Adapter, after: Adapter, n: int, subject: Tensor, judge: Embedder, rng: torch.Generator, told: Told
+) -> tuple[float, float]:
+    """Return the highest similarity to the subject [k, D] among `n` random codes, in either generator."""
+    highest = [-1.0, -1.0]
+    for done in range(0, n, 64):
+        codes = before.sample_latents(min(64, n - done), rng)
+        for i, model in enumerate((before, after)):
+            seen = embeddings(model, codes, frontal(model, len(codes)), judge) @ subject.T
+            highest[i] = max(highest[i], seen.max().item())
+        told(done + len(codes), n)
+    return highest[0], highest[1]

@@ -1,0 +1,97 @@
+"""The command line's options that several commands share, and the recipe that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from guide_plugin.errors import UsageError
+
+FILE = click.Path(path_type=Path)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SUBJECT = [
+    click.option("--seed", type=click.IntRange(min=0), help="The person that the generator draws from this seed."),
+    click.option("--code", type=FILE, help="The person of this latent code (.safetensors, .npy, .pt)."),
+    click.option("--face", "faces", type=FILE, multiple=True, help="A photo of the person; again for further ones."),
+    click.option("--holdout-face", "holdout_faces", type=FILE, multiple=True, help="A photo of them that only judges."),
+    click.option("--control-face", "control_faces", type=FILE, multiple=True, help="A photo of somebody else."),
+    click.option("--face-index", type=click.IntRange(min=1), help="Which face of the --face photo, from the left."),
+    click.option("--face-box", metavar="X,Y,W,H", help="Which face: the one in this box of pixels."),
+    click.option("--inversion-steps", type=click.IntRange(min=1), help="Steps to find a photo's code [200]."),
+    click.option("--encoder", metavar="NAME[:FILE]", help="A network that guesses a photo's code to start from."),
+    click.option("--force", is_flag=True, help="Go on where the model cannot draw the person of the photo."),
+]
+
+NETWORKS = [
+    click.option("--recogniser", metavar="NAME[:FILE]", help="The network that trains the forgetting [facenet]."),
+    click.option("--recogniser-weights", metavar="FILE", help="The file of its weights; FILE#sha256=HEX checks it."),
+    click.option("--judge", metavar="NAME[:FILE]", help="Another network, that judges it [dlib where installed]."),
+    click.option("--perceptual", metavar="NAME[:FILE]", help="The perceptual network [lpips-vgg]."),
+]
+
+AUDIT = [
+    click.option("--keep-evidence", is_flag=True, help="Keep pictures of the subject in the private folder."),
+    click.option("--inception", type=FILE, help="Weights of FID's Inception [fetched by a full audit]."),
+    click.option("--real-statistics", type=FILE, help="Features (.npy) or mu and sigma (.npz) of real pictures."),
+]
+
+
+def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of these groups in their order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return add
+
+
+def recipe_from(options: dict[str, Any]) -> Any:
+    """Build the recipe from the options that were given; what was not given stays unset."""
+    from guide_plugin.network_file import NetworkFile
+    from guide_plugin.recipe import NetworkChoice, Recipe, parse
+
+    def given(*names: str, **renamed: str) -> dict[str, Any]:
+        wanted = {**{name: name for name in names}, **renamed}
+        found = {key: options.get(option) for key, option in wanted.items()}
+        return {key: value for key, value in found.items() if value is not None and value is not False and value != ()}
+
+    settings: dict[str, Any] = given("steps", "lr", "global_weight")
+    for assignment in options.get("settings") or ():
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set {assignment} has no value.", "Write --set KEY=VALUE.")
+        settings[key] = value
+    networks = given("judge", "perceptual", trainer="recogniser")
+    if options.get("recogniser_weights"):
+        name = networks.get("trainer", NetworkChoice().trainer)
+        if NetworkFile.parse(name).file:
+            raise UsageError("--recogniser and --recogniser-weights both name a file.", "Give one of them.")
+        networks["trainer"] = f"{name}:{options['recogniser_weights']}"
+    subject = given("seed", "code", "faces", "holdout_faces", "control_faces", "face_index", "force")
+    if options.get("face_box"):
+        subject["face_box"] = _box(options["face_box"])
+    values = {
+        "hub": options["hub"],
+        "subject": subject,
+        "photos": given("encoder", steps="inversion_steps"),
+        "method": {**given("operator", "training_seed", "stop_below"), "settings": settings},
+        "networks": networks,
+        "audit": given("keep_evidence", "inception", "real_statistics", level="audit"),
+        "machine": given("device", "precision", "checkpoint_every"),
+    }
+    return parse(Recipe, values, "The options")
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        x, y, width, height = (float(number) for number in text.split(","))
+    except ValueError:
+        raise UsageError("--face-box is not four numbers.", "Write --face-box X,Y,W,H in pixels.") from None
+    return x, y, x + width, y + height

@@ -1,0 +1,86 @@
+"""An audit on its own: of a run that is done, or of two models, one of which somebody else redacted."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from guide_plugin.adapter import LocalCheckpoint
+from guide_plugin.assessment import all_files, assess, bystander_sheets, hashes, write_pages
+from guide_plugin.errors import UsageError
+from guide_plugin.hub.source import match, pull
+from guide_plugin.pipeline import Outcome, conclude, reopened, whose
+from guide_plugin.plan import Display, Silent, load_model, prepare
+from guide_plugin.plugins import PluginHost
+from guide_plugin.recipe import Recipe
+from guide_plugin.report.schema import Report, TrainingFigures
+from guide_plugin.run_dir import RunDir
+from guide_plugin.whole_files import write_whole
+
+
+def audit_run(
+    folder: Path, audit: dict[str, Any], host: PluginHost | None = None, display: Display | None = None
+) -> Outcome:
+    """Audit a done run anew, and file its model and report under the new verdict.
+
+    Args:
+        audit: what to do otherwise than the run's recipe says, as `recipe.Audit` names it: `{"level": "full"}`.
+
+    Raises:
+        UnlearnError: this is no run that is done, or the original model changed since.
+    """
+    host, display = host or PluginHost(), display or Silent()
+    run = RunDir.open(folder, done=True)
+    plan, case = reopened(run, audit, host, display)
+    before = Report.model_validate_json(run.report.read_bytes())
+    model = run.model()
+    redacted = load_model(type(plan.teacher), LocalCheckpoint(model, plan.claim.files), plan.teacher.device)
+    files = hashes(model, all_files(model))
+    if files != before.model_files:
+        raise UsageError(f"The model in {model} is not the one that the run wrote.", "Audit it with --before, --after.")
+    report, audited = assess(plan, case, redacted, files, before.training, display)
+    report = report.model_copy(update={"facts": before.facts, "notes": before.notes})
+
+    def finish(written: dict[str, Any], accepted: bool) -> Path:
+        run.write_json(run.report, written)
+        return run.file_away(model, accepted)
+
+    return conclude(plan, run, redacted, report, audited, host, finish)
+
+
+def audit_models(
+    recipe: Recipe, after: Path, output: Path | None = None, host: PluginHost | None = None, display: Display | None = None
+) -> Outcome:
+    """Audit a model that somebody else redacted.
+
+    Args:
+        recipe: its model is the original; whom its subject names was to be unlearned, nobody where it names none.
+        after: the redacted model.
+        output: the folder to make; by default `runs/audit-MODEL-DATE-TIME`.
+
+    Raises:
+        UnlearnError: a model cannot be had, the two are of different kinds, or a photo cannot be used.
+    """
+    host, display = host or PluginHost(), display or Silent()
+    plan = prepare(recipe, host, display)
+    source = pull(str(after))
+    adapter, claim = match(source, host.adapters)
+    redacted = load_model(adapter, LocalCheckpoint(source.folder, claim.files), plan.teacher.device)
+    if adapter is not type(plan.teacher) or redacted.latent_shape != plan.teacher.latent_shape:
+        raise UsageError("The model after is not of the kind of the one before.", "Name the one that was made from it.")
+    named = recipe.subject.seed is not None or recipe.subject.code is not None or recipe.subject.faces
+    case = whose(plan, host, display) if named else None
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = output or Path("runs") / f"audit-{plan.source.folder.resolve().name}-{now}"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists already and is not empty.", "Choose another --output.")
+    report, audited = assess(plan, case, redacted, hashes(source.folder, claim.files), None, display)
+    folder.mkdir(parents=True, exist_ok=True)
+    sheets = bystander_sheets(plan.teacher, redacted, recipe.method.training_seed)
+    write_pages(folder, report, sheets, audited.evidence if audited else {})
+    written = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    write_whole(folder / "report.json", written.encode())
+    reasons = () if report.verdict.outcome == "pass" else tuple(report.verdict.reasons)
+    return Outcome(folder, source.folder, report, reasons)

@@ -1,0 +1,89 @@
+"""Generators and a recogniser whose answers are known beforehand: what the audit has to find is planted in them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from guide_plugin.adapter import Synthesis, View
+from guide_plugin.operator import Networks
+from guide_plugin.vision.perceptual import ConvPerceptual
+
+LAYERS, WIDTH = 2, 16
+CPU = torch.device("cpu")
+
+
+class Painter:
+    """A generator whose picture shows its code: the mean of its layers, and the layers' difference on top.
+
+    Args:
+        changed: what it does to the mean of the layers [n, WIDTH] before it paints; nothing by default.
+        views: its audit views, which it does not look at.
+    """
+
+    def __init__(self, changed: Callable[[Tensor], Tensor] | None = None, views: Tensor | None = None) -> None:
+        self.changed, self.views = changed, views
+        self.latent_shape, self.device = (LAYERS, WIDTH), CPU
+        self.weight = nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Painter:
+        twin = Painter(self.changed, self.views)
+        twin.weight = copy.deepcopy(self.weight, memo)
+        return twin
+
+    def audit_views(self) -> View | None:
+        return self.views
+
+    def mean_latent(self) -> Tensor:
+        return torch.zeros(1, LAYERS, WIDTH)
+
+    def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(n, 1, WIDTH, generator=rng).expand(-1, LAYERS, -1).contiguous()
+
+    def trainable_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        yield "weight", self.weight
+
+    def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:
+        shown = w.mean(dim=1)
+        if self.changed is not None:
+            shown = self.changed(shown)
+        shown = self.weight * shown + w[:, 0] - w[:, 1]
+        image = shown.view(-1, 1, 4, 4).expand(-1, 3, -1, -1) / 10
+        return Synthesis(image, image)
+
+
+def read_code(images: Tensor) -> Tensor:
+    """Recognise a painter's picture: the direction of what it shows."""
+    return nn.functional.normalize(images[:, 0].flatten(1), dim=1)
+
+
+NETWORKS = Networks(ConvPerceptual([4]).requires_grad_(False), read_code, torch.float32)
+
+SUBJECT = torch.randn(1, 1, WIDTH, generator=torch.Generator().manual_seed(99)).expand(-1, LAYERS, -1).contiguous()
+_own = SUBJECT[:, 0]
+
+
+def swapped_within(reach: float) -> Callable[[Tensor], Tensor]:
+    """Return a change that reverses the codes within `reach` of the subject's, and no others."""
+
+    def change(shown: Tensor) -> Tensor:
+        near = (shown - _own).norm(dim=1, keepdim=True) <= reach
+        return torch.where(near, shown.flip(1), shown)
+
+    return change
+
+
+def fading_from(shown: Tensor) -> Tensor:
+    """Reverse codes the more the nearer they are to the subject's."""
+    near = torch.exp(-(shown - _own).square().sum(dim=1, keepdim=True) / 18)
+    return shown.lerp(shown.flip(1), near)
+
+
+def without_subject(shown: Tensor) -> Tensor:
+    """Leave out of every picture what points towards the subject, so that no code in W can show them."""
+    direction = nn.functional.normalize(_own, dim=1)
+    return shown - (shown * direction).sum(dim=1, keepdim=True) * direction
