@@ -20,7 +20,7 @@ HEAD = (
     (-0.250, -0.381, 0.223),
     (0.250, -0.381, 0.223),
 )
-"""Eyes, tip of the nose and corners of the mouth of a mean head, left in a picture first: x right, y up, z to the viewer.
+"""Eyes, tip of the nose, corners of the mouth of a mean head, left in a picture first: x right, y up, z to the viewer.
 
 Those by which EG3D's training pictures were cropped (the mean of the Basel Face Model, as in Deep3DFaceRecon's
 `similarity_Lm3D_all`), made symmetric.

@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 def sharpness(image: Tensor) -> float:
-    """Return the ratio of detail in the finest octave of a picture [3, H, W], sides of 4 or more, to detail in the next one.
+    """Return the ratio of detail in the finest octave of a picture [3, H, W] to detail in the next one.
 
-    It is about 1 for edges as sharp as pixels allow and falls towards 0 with blur; contrast and brightness cancel.
-    Noise and the rims of strong compression count as detail. A picture without any detail has 0.
+    Sides are 4 pixels or more. The ratio is about 1 for edges as sharp as pixels allow and falls towards 0 with blur;
+    contrast and brightness cancel. Noise and the rims of strong compression count as detail. A picture without any
+    detail has 0.
     """
     height, width = (4 * (side // 4) for side in image.shape[-2:])
     grey = image[:, :height, :width].mean(dim=0)[None, None]
