@@ -134,6 +134,16 @@ class Adapter(ABC):
         """Return the fixed views under which a code is judged; None where the backbone has none."""
         return None
 
+    def view_from_pose(self, yaw: float, pitch: float) -> View | None:
+        """Return the view from which a head looks as in a photo; None where the backbone has none.
+
+        Args:
+            yaw, pitch: from where the photo sees the head, in radians, 0 in front and level. Positive yaw is the side
+                that lies to the right in a picture from the front (the nose then points to the left of the picture),
+                negative pitch is above.
+        """
+        return None
+
     def use_released_views(self) -> bool:
         """From now on give the views of the released GUIDE code; return whether they are others than the backbone's."""
         return False

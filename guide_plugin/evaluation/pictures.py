@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from guide_plugin.errors import UsageError
+from guide_plugin.vision.photos import read_photo
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -22,16 +22,9 @@ def read_picture(path: Path, side: int, which: str = "The --in-domain picture") 
         which: how an error calls it; errors name neither the file nor its content.
 
     Raises:
-        UsageError: it does not exist, is no picture, or is not square.
+        UsageError: it does not exist, is no picture, is too large, or is not square.
     """
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except FileNotFoundError:
-        raise UsageError(f"{which} does not exist.", "Check its path.") from None
-    except Exception:
-        # Decoders raise all sorts on damaged files, and their messages quote the path.
-        raise UsageError(f"{which} cannot be read as a picture.", "Give a PNG or JPEG file.") from None
+    image = read_photo(path, which)
     if image.width != image.height:
         raise UsageError(
             f"{which} is {image.width}×{image.height}, not square.", "Crop it as the model's training pictures are."

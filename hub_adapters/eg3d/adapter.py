@@ -104,6 +104,12 @@ class EG3D(Adapter):
         last = AUDIT_YAWS - 1
         return self._cameras([MOST_YAW * (2 * i / last - 1) for i in range(AUDIT_YAWS)], PITCH)
 
+    def view_from_pose(self, yaw: float, pitch: float) -> View:
+        from hub_adapters.eg3d.cameras import label_facing
+
+        label = label_facing(yaw, pitch, self.pivot, self.config.rendering.avg_camera_radius)
+        return label.to(self.device, non_blocking=True)
+
     def use_released_views(self) -> bool:
         was, self.pivot = self.pivot, RELEASED_PIVOT
         return was != RELEASED_PIVOT

@@ -71,6 +71,27 @@ def orbit_labels(yaw: Tensor, pitch: float, pivot: Sequence[float], radius: floa
     return camera_label(look_at_pose(yaw, pitch, pivot, radius), intrinsics_from_fov())
 
 
+def label_facing(yaw: float, pitch: float, pivot: Sequence[float], radius: float) -> Tensor:
+    """Return the label [1, 25] of the camera that looks at `pivot` from a given direction, `radius` from the origin.
+
+    Unlike in `look_at_pose`, whose angles are those of the camera's place seen from the origin, both angles are
+    those of its line of sight, and pitch is a plain angle.
+
+    Args:
+        yaw: around the y axis in radians; 0 is in front, on the positive z axis.
+        pitch: in radians, between -π/2 and π/2; 0 is level and negative is above.
+        pivot: lies nearer to the origin than the camera.
+    """
+    px, py, pz = pivot
+    x, y, z = math.cos(pitch) * math.sin(yaw), -math.sin(pitch), math.cos(pitch) * math.cos(yaw)
+    along = px * x + py * y + pz * z
+    distance = math.sqrt(along**2 + radius**2 - px**2 - py**2 - pz**2) - along
+    place = (px + distance * x, py + distance * y, pz + distance * z)
+    # In look_at_pose's measure the height of a camera over the equator is a fraction of a quarter turn.
+    measure = -math.pi / 2 * place[1] / radius
+    return orbit_labels(torch.tensor([math.atan2(place[0], place[2])]), measure, pivot, radius)
+
+
 def camera_rays(labels: Tensor, resolution: int) -> Rays:
     """Return the rays through the middles of the pixels of a `resolution`² picture for labels [n, 25]."""
     pose, k = labels[:, :16].view(-1, 4, 4), labels[:, 16:].view(-1, 3, 3)
