@@ -1,0 +1,113 @@
+"""The verdict in one plain sentence, and the key figures in a few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from guide_plugin.report.attack_groups import group_of, grouped
+from guide_plugin.report.numbers import count, share, three, two
+from guide_plugin.report.findings import Findings
+from guide_plugin.report.schema import Report
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands at the top.
+
+    Attributes:
+        mark: which sign goes with it: "pass", "fail" or "unclear".
+        word: the verdict in a word.
+        sentence: and in a sentence.
+    """
+
+    mark: str
+    word: str
+    sentence: str
+
+
+def headline(report: Report) -> Headline:
+    """Return the verdict; a gate's veto outweighs a pass."""
+    outcome, found = report.verdict.outcome, report.findings
+    if outcome == "fail":
+        return Headline("fail", "Failed", "The redacted model does not meet what was asked of it.")
+    if outcome == "pass" and report.vetoes:
+        return Headline("fail", "Refused", "The measurements pass, but a release check says no.")
+    if outcome == "pass" and found and found.subject is None and not found.photos:
+        return Headline("pass", "Passed", "Everybody else is still there; nobody was named who should be gone.")
+    if outcome == "pass":
+        return Headline("pass", "Passed", "By every rule, the person is gone and everybody else is still there.")
+    if found is None:
+        return Headline("unclear", "Not judged", "The audit was switched off, so nothing says whether the person is gone.")
+    if found.subject is None and not found.photos:
+        return Headline("unclear", "Inconclusive", "Nobody was named, so nothing says whether anybody is gone.")
+    return Headline("unclear", "Inconclusive", "The measurements cannot tell whether the person is gone.")
+
+
+def summary(report: Report) -> list[str]:
+    """Return the key figures in at most four sentences."""
+    found = report.findings
+    if found is None:
+        return ["The model was changed and written, but nobody looked at the result. Treat it as unchanged."]
+    says = [] if found.weights_finite else ["The redacted model holds numbers that are not finite: it is broken."]
+    return [*says, *_subject(found), _bystanders(found), *_recovery(found)]
+
+
+def subject_kind(kind: str) -> str:
+    """Say who was unlearned."""
+    return {
+        "photo": "a person, given by photos",
+        "seed": "a person made up by the generator, given by a seed",
+        "code": "a person given by a latent code",
+        "rehearsal": "a random made-up person, as a rehearsal",
+        "none": "nobody named",
+    }.get(kind, kind)
+
+
+def _subject(found: Findings) -> list[str]:
+    threshold = found.reference.threshold
+    says = []
+    if found.subject:
+        after = found.subject.after_max
+        says.append(
+            f"Where the model drew the person before, its picture now has a similarity of {three(after)} to them; "
+            f"from {three(threshold)} on, two pictures count as the same person"
+            + (", so the person is still there." if after >= threshold else ".")
+        )
+    if found.photos:
+        after = max(photo.after_max for photo in found.photos)
+        before = max(photo.reconstruction for photo in found.photos)
+        n = "The photo" if len(found.photos) == 1 else f"The best matching of {len(found.photos)} photos"
+        says.append(f"{n} matched the model's picture at {three(before)} before and at {three(after)} now.")
+    return says
+
+
+def _bystanders(found: Findings) -> str:
+    everybody = found.bystanders.random
+    return (
+        f"Of {count(everybody.n)} other people, half kept at least {three(everybody.median)} (1 is unchanged) and all but "
+        f"5 % at least {three(everybody.q05)}; the one who changed most has {three(everybody.minimum)}."
+    )
+
+
+def _recovery(found: Findings) -> list[str]:
+    threshold = found.reference.threshold
+    groups = grouped(found.recovery.attacks, "W") if found.recovery else []
+    person = group_of(groups, "subject", "hold-out")
+    if not person:
+        return []
+    after = max(group.after for group in person)
+    if after >= threshold:
+        return [f"Somebody who searches for the person still finds them, at {two(after)}."]
+    return [f"Somebody who searches for the person among plausible codes gets to {two(after)} at best."]
+
+
+def similarity_words(found: Findings) -> str:
+    """Say what a similarity is, in figures of this very generator and judge."""
+    reference = found.reference
+    return (
+        f"Similarity is what a face recogniser says of two pictures: 1 is the same picture, 0 or less two faces with nothing "
+        f"in common. Here two different people score {three(reference.strangers.median)} in the middle and the same person "
+        f"twice {three(reference.same_person.median)}. The threshold is {three(reference.threshold)}: "
+        f"{share(reference.false_accept)} of the pairs of different people lie above it. All of this was measured on "
+        f"{count(reference.people)} people drawn by the original model."
+    )
