@@ -17,7 +17,7 @@ MOST_PIXELS = 178_000_000
 LONGEST_SIDE = 4096
 """Of what `read_photo` returns: no generator draws more of a face than a photo of this size shows."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")
 """Those that people keep photos in. Pillow reads more, some of them with other programs (EPS with Ghostscript)."""
 
 SIXTEEN_BITS = {"I;16", "I;16B", "I;16L", "I;16N"}
