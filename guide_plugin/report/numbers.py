@@ -26,8 +26,8 @@ def share(value: float | None) -> str:
         return _fixed(value, 2)
     percent = 100 * value
     if percent == 0 or percent >= 9.95:
-        return f"{percent:.0f} %"
-    return f"{percent:.{max(0, 1 - math.floor(math.log10(percent)))}f}".rstrip("0").rstrip(".") + " %"
+        return f"{percent:.0f}\u00a0%"
+    return f"{percent:.{max(0, 1 - math.floor(math.log10(percent)))}f}".rstrip("0").rstrip(".") + "\u00a0%"
 
 
 def count(value: int) -> str:
