@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import random
@@ -130,6 +131,7 @@ def path() -> list[PathPoint]:
     return points
 
 
+@functools.cache
 def passed() -> Report:
     """Return a run on photos that passes."""
     rng = random.Random(0)
@@ -277,6 +279,7 @@ def passed() -> Report:
     )
 
 
+@functools.cache
 def failed() -> Report:
     """Return a run whose subject can be found again, that a gate refuses besides, seen from several views."""
     report = passed()
@@ -314,6 +317,7 @@ def failed() -> Report:
     )
 
 
+@functools.cache
 def without_subject() -> Report:
     """Return an audit of two given models, nobody named, the trainer as the judge."""
     report = passed()
@@ -343,6 +347,7 @@ def without_subject() -> Report:
     )
 
 
+@functools.cache
 def audit_off() -> Report:
     """Return a run that nobody judged."""
     update = {
@@ -354,6 +359,7 @@ def audit_off() -> Report:
     return passed().model_copy(update=update)
 
 
+@functools.cache
 def full() -> Report:
     """Return a full audit on a seed: a fine-tune and Inception, no photos, one attack of each kind, 1000 steps."""
     report = passed()
@@ -391,6 +397,7 @@ def full() -> Report:
     )
 
 
+@functools.cache
 def hostile() -> Report:
     """Return a report whose every string that comes from elsewhere is markup."""
     evil = "<script>alert('x')</script>\"'&<img src=http://evil.example/x onerror=alert(1)>"

@@ -14,6 +14,7 @@ TOP, HEIGHT, FOOT, LEFT = 24, 120, 22, 30
 WIDTH = 66  # per cent; the labels stand to the right
 LETTER = 15
 MOST_POINTS = 150
+MOST_LETTERS = 34
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def small_plot(
         name: unique on the page.
         x_ends: what is written under the ends of the horizontal axis.
     """
-    parts = [svg.text("0", 12, title, "label")]
+    parts = [svg.text("0", 12, title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…", "label")]
     paths = [("grid", f"M0 {svg.number(_up(tick, y))}H1000") for tick in svg.ticks(y.low, y.high, 4)]
     if y.across is not None and math.isfinite(y.across):
         paths.append(("threshold", f"M0 {svg.number(_up(y.across, y))}H1000"))

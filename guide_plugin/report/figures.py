@@ -48,7 +48,7 @@ def bystander_figure(findings: Findings) -> Markup:
     rows: list[Hill | Marks] = [
         Hill(f"{count(everybody.n)} random people, before against after", everybody, "hill same")
     ]
-    if neighbours.n:
+    if neighbours.n and findings.subject:
         label = f"The {count(neighbours.n)} of them most like the person"
         rows.append(Hill(label, neighbours, "hill same"))
     rules = [

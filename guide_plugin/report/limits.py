@@ -107,7 +107,7 @@ def _recovery(report: Report) -> list[tuple[str, str]]:
             (
                 "A code for every layer can draw nearly anybody.",
                 "Such codes (W+) can bring back faces that no model was trained on. They are reported above and not "
-                "counted: no change of the weights that leaves everybody else in place is known to prevent it.",
+                "counted: a change of weights that leaves everybody else in place can hardly prevent it.",
             )
         )
     else:

@@ -53,7 +53,7 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return str(value).replace("-", MINUS)
     if isinstance(value, float):
-        return f"{value:.4g}".replace("-", MINUS) if math.isfinite(value) else "not a number"
+        return _four(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
@@ -64,6 +64,15 @@ def plain(value: Any) -> str:
 def minus(text: str) -> str:
     """Give the numbers in a sentence their minus sign; hyphens in words and ranges stay."""
     return re.sub(r"(?<![\w.)-])-(?=\.?\d)", MINUS, text)
+
+
+def _four(value: float) -> str:
+    if not math.isfinite(value):
+        return "not a number"
+    text = f"{value:.4g}"
+    if "e-0" in text and abs(value) >= 1e-7:
+        text = f"{value:.8f}".rstrip("0")
+    return text.replace("-", MINUS)
 
 
 def _fixed(value: float | None, decimals: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import struct
 from collections.abc import Mapping
 
@@ -95,6 +96,7 @@ def embedded(png: bytes) -> dict[str, str | int]:
     return {"src": f"data:image/png;base64,{base64.b64encode(png).decode()}", "width": width, "height": height}
 
 
+@functools.cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("guide_plugin", "report"),

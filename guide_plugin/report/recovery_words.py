@@ -67,7 +67,11 @@ def distance_sentence(findings: Findings) -> str | None:
     ]
     if not parts:
         return None
-    return f"Measured from the mean, where a typical random person lies at 1, the codes found for the person lie {' and '.join(parts)}."
+    return (
+        "Measured from the mean, where a typical random person lies at 1, the codes found for the person lie "
+        + " and ".join(parts)
+        + "."
+    )
 
 
 def search_sentence(findings: Findings) -> str | None:
@@ -119,7 +123,8 @@ def leak_sentences(leak: LeakFigures, threshold: float) -> list[str]:
 
 
 def _control(group: AttackGroup, threshold: float) -> str:
-    found = f"{two(group.after)} (median of {len(group.attacks)}; {two(group.before)} in the original model)"
+    how = "one search" if len(group.attacks) == 1 else f"median of {len(group.attacks)}"
+    found = f"{two(group.after)} ({how}; {two(group.before)} in the original model)"
     if group.after >= threshold:
         return f"People who were never unlearned are still found, at {found}, so the search itself works."
     return f"But people who were never unlearned are not found either, at {found}: the search is too weak to say much."

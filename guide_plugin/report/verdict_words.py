@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from guide_plugin.report.attack_groups import group_of, grouped
-from guide_plugin.report.findings import Findings, PhotoFigures
+from guide_plugin.report.findings import Findings
 from guide_plugin.report.numbers import count, share, three, two
 from guide_plugin.report.schema import Report
 
@@ -79,11 +79,16 @@ def _subject(found: Findings) -> list[str]:
         )
     if found.photos:
         after = max(photo.after_max for photo in found.photos)
-        before = sorted(
-            {three(photo.reconstruction) for photo in (min(found.photos, key=_drawn), max(found.photos, key=_drawn))}
+        before = [three(value) for value in sorted({photo.reconstruction for photo in found.photos})]
+        scores = (
+            "The photo of them now scores"
+            if len(found.photos) == 1
+            else f"{len(found.photos)} photos of them now score"
         )
-        n = "One photo of them matches" if len(found.photos) == 1 else f"{len(found.photos)} photos of them match"
-        says.append(f"{n} the picture drawn in its place at {three(after)} at most; before, at {' to '.join(before)}.")
+        says.append(
+            f"{scores} {three(after)} at most against what the model draws in their place; before, "
+            f"{' to '.join(dict.fromkeys((before[0], before[-1])))}."
+        )
     return says
 
 
@@ -102,8 +107,8 @@ def bystander_words(found: Findings) -> str:
         return f"All of them still count as themselves; the one who changed most has {three(everybody.minimum)}."
     if everybody.q05 < threshold:
         return (
-            f"More than 5\u00a0% of them no longer count as themselves: 5\u00a0% score below {three(everybody.q05)}, the one "
-            f"who changed most {three(everybody.minimum)}."
+            f"More than 5\u00a0% of them no longer count as themselves: 5\u00a0% score below {three(everybody.q05)}, "
+            f"the one who changed most {three(everybody.minimum)}."
         )
     return (
         f"Not everybody still counts as themselves: the one who changed most has {three(everybody.minimum)}, below the "
@@ -133,7 +138,3 @@ def similarity_words(found: Findings) -> str:
         f"{share(reference.false_accept)} of the pairs of different people lie above it. All of this was measured on "
         f"{count(reference.people)} people drawn by the original model."
     )
-
-
-def _drawn(photo: PhotoFigures) -> float:
-    return photo.reconstruction
