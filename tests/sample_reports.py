@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import random
@@ -75,9 +76,24 @@ def attacks(rng: random.Random, subject_after: float = 0.41) -> list[Attack]:
     """Return attacks with both kinds of codes on everybody."""
     made = []
     for codes, ends, spread, distance in (
-        ("W", {"subject": (0.91, subject_after), "hold-out": (0.72, 0.36), "control": (0.95, 0.93), "stranger": (0.48, 0.47)}, 0.03, 0.95),
-        ("W+", {"subject": (0.98, 0.97), "hold-out": (0.96, 0.95), "control": (0.97, 0.96), "stranger": (0.95, 0.94)}, 0.01, 2.6),
-    ):  # fmt: skip
+        (
+            "W",
+            {
+                "subject": (0.91, subject_after),
+                "hold-out": (0.72, 0.36),
+                "control": (0.95, 0.93),
+                "stranger": (0.48, 0.47),
+            },
+            0.03,
+            0.95,
+        ),
+        (
+            "W+",
+            {"subject": (0.98, 0.97), "hold-out": (0.96, 0.95), "control": (0.97, 0.96), "stranger": (0.95, 0.94)},
+            0.01,
+            2.6,
+        ),
+    ):
         for who, (before, after) in ends.items():
             for i in range({"subject": 3, "hold-out": 2, "control": 6, "stranger": 4}[who]):
                 lower = 0 if i == 0 else rng.uniform(0, 2 * spread)
@@ -115,6 +131,7 @@ def path() -> list[PathPoint]:
     return points
 
 
+@functools.cache
 def passed() -> Report:
     """Return a run on photos that passes."""
     rng = random.Random(0)
@@ -145,33 +162,74 @@ def passed() -> Report:
         ),
         fidelity=[
             FidelityFigures(
-                network="judge", samples=2000, frechet=0.0123, frechet_unchanged=0.0081, kid=0.0009, kid_unchanged=-0.0001
+                network="judge",
+                samples=2000,
+                frechet=0.0123,
+                frechet_unchanged=0.0081,
+                kid=0.0009,
+                kid_unchanged=-0.0001,
             ),
-            FidelityFigures(network="Inception (pytorch-fid)", samples=0, not_measured="its weights are only fetched for --audit full."),
+            FidelityFigures(
+                network="Inception (pytorch-fid)",
+                samples=0,
+                not_measured="its weights are only fetched for --audit full.",
+            ),
         ],
         weights_finite=True,
         subject=SubjectFigures(
-            after_mean=-0.0604, after_max=-0.0604, nearby_before_mean=0.971, nearby_after_mean=-0.065, nearby_after_max=0.112
+            after_mean=-0.0604,
+            after_max=-0.0604,
+            nearby_before_mean=0.971,
+            nearby_after_mean=-0.065,
+            nearby_after_max=0.112,
         ),
         photos=photos,
         target=TargetFigures(face_found=True, to_subject=0.044),
-        recovery=RecoveryFigures(attacks=attacks(rng), path=path(), searched=2000, search_before=0.713, search_after=0.488),
+        recovery=RecoveryFigures(
+            attacks=attacks(rng), path=path(), searched=2000, search_before=0.713, search_after=0.488
+        ),
         leak=LeakFigures(
-            starts=32, found=0.83, found_mean=0.37, by_chance=0.41, change=0.391, change_random=0.034, change_subject=0.352
+            starts=32,
+            found=0.83,
+            found_mean=0.37,
+            by_chance=0.41,
+            change=0.391,
+            change_random=0.034,
+            change_subject=0.352,
         ),
         not_measured=["Inception (pytorch-fid): a quick audit leaves it out.", "Fine-tuning: only in a full audit."],
-    )  # fmt: skip
+    )
     worst = max(a.after[-1] for a in findings.recovery.attacks if a.codes == "W" and a.who in ("subject", "hold-out"))
     rules = [
-        rule("original knows the person", "above 0.597", 0.971, "pass", "The original model draws the person, and the judge sees it."),
-        rule("subject gone", "below 0.597", -0.0604, "pass", "Where the model drew the person, it draws somebody else."),
+        rule(
+            "original knows the person",
+            "above 0.597",
+            0.971,
+            "pass",
+            "The original model draws the person, and the judge sees it.",
+        ),
+        rule(
+            "subject gone", "below 0.597", -0.0604, "pass", "Where the model drew the person, it draws somebody else."
+        ),
         rule("codes nearby", "below 0.597", 0.112, "pass", "The same holds for the codes around it."),
         rule("photos", "below 0.597", 0.164, "pass", "No photo of the person matches what the model draws for it."),
-        rule("recovery, plausible codes", "below 0.597", worst, "pass", "Searching the model for the person does not find them."),
-        rule("bystanders, median", "at least 0.9", bystanders.median, "pass", "Half of the other people are as they were."),
+        rule(
+            "recovery, plausible codes",
+            "below 0.597",
+            worst,
+            "pass",
+            "Searching the model for the person does not find them.",
+        ),
+        rule(
+            "bystanders, median",
+            "at least 0.9",
+            bystanders.median,
+            "pass",
+            "Half of the other people are as they were.",
+        ),
         rule("bystanders, 5 %", "at least 0.597", bystanders.q05, "pass", "All but 5 % are still the same person."),
         rule("Inception distance", "reported", None, "not measured", "A quick audit leaves it out."),
-    ]  # fmt: skip
+    ]
     return Report(
         package_version="0.1.0",
         torch_version="2.13.0+cpu",
@@ -180,7 +238,15 @@ def passed() -> Report:
         adapter="stylegan2",
         operator="guide",
         subject_kind="photo",
-        settings={"steps": 250, "lr": 0.001, "d": "data", "alpha_max": "data", "neighbours": 2, "w_avg": None, "low_memory": False},
+        settings={
+            "steps": 250,
+            "lr": 0.001,
+            "d": "data",
+            "alpha_max": "data",
+            "neighbours": 2,
+            "w_avg": None,
+            "low_memory": False,
+        },
         facts={"d": 9.7284, "alpha_max": 4.8642, "mean_distance": 9.7284, "subject_distance": 8.913},
         suggested_by_model={"method": {"settings": {"steps": 250, "lr": 0.001}}},
         trainer="small:recogniser-train.safetensors",
@@ -188,10 +254,19 @@ def passed() -> Report:
         judge_is_trainer=False,
         judge_note="suggested by the model's owner; nobody named another",
         perceptual="conv:perceptual.safetensors",
-        network_files={"small:recogniser-train.safetensors": digest(1), "small:recogniser-judge.safetensors": digest(2), "inception": None},
+        network_files={
+            "small:recogniser-train.safetensors": digest(1),
+            "small:recogniser-judge.safetensors": digest(2),
+            "inception": None,
+        },
         trained_parameters=878_720,
         inversion=InversionFigures(
-            photos=1, steps=500, seconds=41.8, similarity=[0.914], losses={"perceptual": 0.11, "pixels": 0.03}, vacuous=False
+            photos=1,
+            steps=500,
+            seconds=41.8,
+            similarity=[0.914],
+            losses={"perceptual": 0.11, "pixels": 0.03},
+            vacuous=False,
         ),
         training=training(rng),
         findings=findings,
@@ -201,17 +276,22 @@ def passed() -> Report:
         model_files={"config.json": digest(3), "model.safetensors": digest(4)},
         source_files={"config.json": digest(3), "model.safetensors": digest(5)},
         versions={"numpy": "2.4.6", "safetensors": "0.7.0"},
-    )  # fmt: skip
+    )
 
 
+@functools.cache
 def failed() -> Report:
     """Return a run whose subject can be found again, that a gate refuses besides, seen from several views."""
     report = passed()
     found = report.findings
     rng = random.Random(1)
     rules = list(report.verdict.rules)
-    rules[4] = rule("recovery, plausible codes", "below 0.597", 0.744, "fail", "Searching the model for the person finds them.")
-    rules[5] = rule("bystanders, median", "at least 0.9", 0.861, "fail", "More than half of the other people changed more.")
+    rules[4] = rule(
+        "recovery, plausible codes", "below 0.597", 0.744, "fail", "Searching the model for the person finds them."
+    )
+    rules[5] = rule(
+        "bystanders, median", "at least 0.9", 0.861, "fail", "More than half of the other people changed more."
+    )
     findings = found.model_copy(
         update={
             "bystanders": found.bystanders.model_copy(update={"random": skewed(rng, 200, 0.139), "merged": 0.0183}),
@@ -237,6 +317,7 @@ def failed() -> Report:
     )
 
 
+@functools.cache
 def without_subject() -> Report:
     """Return an audit of two given models, nobody named, the trainer as the judge."""
     report = passed()
@@ -244,7 +325,10 @@ def without_subject() -> Report:
         update={"subject": None, "photos": [], "target": None, "recovery": None, "leak": None, "fidelity": []}
     )
     none = "nobody was named"
-    rules = [rule("subject gone", "below 0.597", None, "vacuous", "Nobody was named who should be gone."), *report.verdict.rules[5:7]]
+    rules = [
+        rule("subject gone", "below 0.597", None, "vacuous", "Nobody was named who should be gone."),
+        *report.verdict.rules[5:7],
+    ]
     return report.model_copy(
         update={
             "subject_kind": "none",
@@ -263,6 +347,7 @@ def without_subject() -> Report:
     )
 
 
+@functools.cache
 def audit_off() -> Report:
     """Return a run that nobody judged."""
     update = {
@@ -274,14 +359,21 @@ def audit_off() -> Report:
     return passed().model_copy(update=update)
 
 
+@functools.cache
 def full() -> Report:
     """Return a full audit on a seed: a fine-tune and Inception, no photos, one attack of each kind, 1000 steps."""
     report = passed()
     found = report.findings
     rng = random.Random(2)
     inception = FidelityFigures(
-        network="Inception (pytorch-fid)", samples=10_000, frechet=3.214, frechet_unchanged=2.871, kid=0.00031, kid_unchanged=0.00002, delta_real=0.412
-    )  # fmt: skip
+        network="Inception (pytorch-fid)",
+        samples=10_000,
+        frechet=3.214,
+        frechet_unchanged=2.871,
+        kid=0.00031,
+        kid_unchanged=0.00002,
+        delta_real=0.412,
+    )
     tune = FineTune(
         photos="subject",
         steps=[0, 10, 25, 50, 100, 200],
@@ -305,6 +397,7 @@ def full() -> Report:
     )
 
 
+@functools.cache
 def hostile() -> Report:
     """Return a report whose every string that comes from elsewhere is markup."""
     evil = "<script>alert('x')</script>\"'&<img src=http://evil.example/x onerror=alert(1)>"
@@ -325,10 +418,14 @@ def hostile() -> Report:
         "model_files": {evil: evil},
         "network_files": {evil: evil},
         "versions": {evil: evil},
-        "training": report.training.model_copy(update={"losses": {evil: [1.0, 0.5], "nan": [math.nan, math.inf, 1.0], "none": []}}),
-        "findings": report.findings.model_copy(update={"not_measured": [evil], "fidelity": [FidelityFigures(network=evil, samples=1, not_measured=evil)]}),
+        "training": report.training.model_copy(
+            update={"losses": {evil: [1.0, 0.5], "nan": [math.nan, math.inf, 1.0], "none": []}}
+        ),
+        "findings": report.findings.model_copy(
+            update={"not_measured": [evil], "fidelity": [FidelityFigures(network=evil, samples=1, not_measured=evil)]}
+        ),
         "verdict": Verdict(outcome="fail", reasons=[evil], rules=[rule(evil, evil, math.nan, "fail", evil)]),
-    }  # fmt: skip
+    }
     return report.model_copy(update=update)
 
 
@@ -339,8 +436,16 @@ def rule(name: str, asked: str, measured: float | None, outcome: str, says: str)
 
 def training(rng: random.Random, steps: int = 250) -> TrainingFigures:
     """Return training figures with losses that fall and jitter."""
-    terms = {"local_mse": (4.2, 0.66), "local_lpips": (0.51, 0.033), "local_id": (1.12, 0.027), "adjacency_mse": (8.8, 1.76),
-             "adjacency_lpips": (0.99, 0.17), "adjacency_id": (2.16, 0.27), "global_lpips": (0.0, 0.36), "total": (1.96, 0.64)}  # fmt: skip
+    terms = {
+        "local_mse": (4.2, 0.66),
+        "local_lpips": (0.51, 0.033),
+        "local_id": (1.12, 0.027),
+        "adjacency_mse": (8.8, 1.76),
+        "adjacency_lpips": (0.99, 0.17),
+        "adjacency_id": (2.16, 0.27),
+        "global_lpips": (0.0, 0.36),
+        "total": (1.96, 0.64),
+    }
     losses = {
         name: [(end - (end - start) * math.exp(-4 * i / steps)) * rng.uniform(0.9, 1.1) for i in range(steps)]
         for name, (start, end) in terms.items()

@@ -43,7 +43,7 @@ class AttackGroup:
 
 
 def grouped(attacks: list[Attack], codes: str) -> list[AttackGroup]:
-    """Return the groups among attacks with these codes, the subject first; attacks that measured nothing are left out."""
+    """Return the groups among attacks with these codes, the subject first; empty attacks are left out."""
     groups = []
     for who in NAMES:
         some = [attack for attack in attacks if (attack.who, attack.codes) == (who, codes) and attack.steps]

@@ -11,9 +11,10 @@ from markupsafe import Markup
 from guide_plugin.report import svg
 
 TOP, HEIGHT, FOOT, LEFT = 24, 120, 22, 30
-WIDTH = 62  # per cent; the labels stand to the right
+WIDTH = 66  # per cent; the labels stand to the right
 LETTER = 15
 MOST_POINTS = 150
+MOST_LETTERS = 34
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def small_plot(
         name: unique on the page.
         x_ends: what is written under the ends of the horizontal axis.
     """
-    parts = [svg.text("0", 12, title, "label")]
+    parts = [svg.text("0", 12, title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…", "label")]
     paths = [("grid", f"M0 {svg.number(_up(tick, y))}H1000") for tick in svg.ticks(y.low, y.high, 4)]
     if y.across is not None and math.isfinite(y.across):
         paths.append(("threshold", f"M0 {svg.number(_up(y.across, y))}H1000"))
@@ -54,7 +55,9 @@ def small_plot(
         label = f"{tick:.3g}".replace("-", "\u2212")
         parts.append(svg.text(str(LEFT - 5), TOP + _up(tick, y) + 4, label, "tick", "end"))
     parts += [svg.text(str(LEFT), TOP + HEIGHT + 16, x_ends[0], "tick")]
-    parts += [svg.shifted(f"{WIDTH}%", [svg.text(str(LEFT), TOP + HEIGHT + 16, x_ends[1], "tick", "end"), *_ends(curves, y)])]
+    parts += [
+        svg.shifted(f"{WIDTH}%", [svg.text(str(LEFT), TOP + HEIGHT + 16, x_ends[1], "tick", "end"), *_ends(curves, y)])
+    ]
     return svg.picture(name, TOP + HEIGHT + FOOT, title, description, parts)
 
 
@@ -84,7 +87,7 @@ def _path(x: Sequence[float], values: Sequence[float], y: Range) -> str:
 
 
 def thinned(values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Return at most `MOST_POINTS` steps and the means of the values around them, with the number of each first step."""
+    """Return at most `MOST_POINTS` steps and the means of the values from each to the next."""
     width = max(1, math.ceil(len(values) / MOST_POINTS))
     blocks = [values[start : start + width] for start in range(0, len(values), width)]
     return [float(i * width) for i in range(len(blocks))], [sum(block) / len(block) for block in blocks]

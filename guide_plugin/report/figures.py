@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from guide_plugin.report.attack_groups import AttackGroup, grouped
 from guide_plugin.report.curves import Curve, Range, small_plot, thinned
+from guide_plugin.report.findings import Findings, FineTune, PathPoint
 from guide_plugin.report.numbers import count, plain, three, two
 from guide_plugin.report.plots import Hill, Marks, Upright, strip
-from guide_plugin.report.findings import Findings, FineTune, PathPoint
 from guide_plugin.report.schema import TrainingFigures
 
 
@@ -20,10 +20,12 @@ def subject_figure(findings: Findings) -> Markup:
     strangers, same = reference.strangers, reference.same_person
     rows: list[Hill | Marks] = [
         Hill(f"Two different people, {count(strangers.n)} pairs", strangers),
-        Hill(f"Twice the same person, {count(same.n)} pairs", same, "hill same"),
+        Hill(f"The same person twice, {count(same.n)} pairs", same, "hill same"),
     ]
     if subject:
-        rows.append(Marks(_way("At their own code", subject.before, subject.after_max), subject.before, subject.after_max))
+        rows.append(
+            Marks(_way("At their own code", subject.before, subject.after_max), subject.before, subject.after_max)
+        )
         near = subject.nearby_before_mean, subject.nearby_after_max
         rows.append(Marks(_way("At codes nearby", *near), *near))
     for i, photo in enumerate(findings.photos, 1):
@@ -35,24 +37,29 @@ def subject_figure(findings: Findings) -> Markup:
         f"Pairs of different people lie around {three(strangers.median)}, the same person around {three(same.median)}; "
         f"the threshold is {three(reference.threshold)}. {marks}."
     )
-    return strip("subject-plot", "Similarity to the person, before and after", description, rows, [_threshold(findings)])
+    return strip(
+        "subject-plot", "Similarity to the person, before and after", description, rows, [_threshold(findings)]
+    )
 
 
 def bystander_figure(findings: Findings) -> Markup:
     """Draw how like themselves everybody else stayed."""
     everybody, neighbours = findings.bystanders.random, findings.bystanders.neighbours
-    rows: list[Hill | Marks] = [Hill(f"{count(everybody.n)} random people, before against after", everybody, "hill same")]
-    if neighbours.n:
+    rows: list[Hill | Marks] = [
+        Hill(f"{count(everybody.n)} random people, before against after", everybody, "hill same")
+    ]
+    if neighbours.n and findings.subject:
         label = f"The {count(neighbours.n)} of them most like the person"
         rows.append(Hill(label, neighbours, "hill same"))
     rules = [
         _threshold(findings),
-        Upright(f"5 % changed more than this, {three(everybody.q05)}", everybody.q05, "mark"),
+        Upright(f"5\u00a0% changed more than this, {three(everybody.q05)}", everybody.q05, "mark"),
         Upright(f"median {three(everybody.median)}", everybody.median, "mark"),
     ]
     description = (
-        f"Half of the people kept at least {three(everybody.median)}, all but 5 % at least {three(everybody.q05)}; "
-        f"the one who changed most has {three(everybody.minimum)}. The threshold is {three(findings.reference.threshold)}."
+        f"Half of the people kept at least {three(everybody.median)}, all but 5\u00a0% at least "
+        f"{three(everybody.q05)}; the one who changed most has {three(everybody.minimum)}. "
+        f"The threshold is {three(findings.reference.threshold)}."
     )
     return strip("bystander-plot", "How like themselves other people stayed", description, rows, rules)
 
@@ -64,7 +71,9 @@ def attack_figures(findings: Findings, codes: str) -> list[Markup]:
     every = [v for g in groups for a in g.attacks for v in (*a.before, *a.after) if math.isfinite(v)]
     low = min(0.0, math.floor(10 * min(every, default=0.0)) / 10)
     prefix = "w-plus" if codes == "W+" else "w"
-    return [_attack_figure(f"{prefix}-{group.who}", group, Range(low, 1, findings.reference.threshold)) for group in groups]
+    return [
+        _attack_figure(f"{prefix}-{group.who}", group, Range(low, 1, findings.reference.threshold)) for group in groups
+    ]
 
 
 def _attack_figure(name: str, group: AttackGroup, span: Range) -> Markup:
@@ -111,7 +120,7 @@ def _path_figure(name: str, title: str, points: list[PathPoint], threshold: floa
         f"similarity goes to {three(points[-1].before_mean)} before and {three(points[-1].after_mean)} after; "
         f"the highest after is {three(max(p.after_max for p in points))}."
     )
-    ends = ("old code", f"{100 * fractions[-1]:.0f} % of the way")
+    ends = ("old code", f"{100 * fractions[-1]:.0f}\u00a0% of the way")
     return small_plot(name, title, description, fractions, ends, curves, Range(low, 1, threshold))
 
 
@@ -146,7 +155,7 @@ def _loss_figure(name: str, title: str, values: list[float]) -> Markup:
     span = Range(min(0.0, min(finite, default=0.0)), max(finite, default=1.0) or 1.0)
     description = f"From {plain(values[0])} at the first step to {plain(values[-1])} at step {count(len(values))}."
     ends = ("step 1", count(len(values)))
-    return small_plot(name, title, description, steps, ends, [Curve(means, "after", plain(means[-1]))], span)
+    return small_plot(name, title, description, steps, ends, [Curve(means, "after", f"{means[-1]:.3g}")], span)
 
 
 def _threshold(findings: Findings) -> Upright:

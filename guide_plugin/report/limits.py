@@ -44,19 +44,23 @@ def limits(report: Report) -> list[tuple[str, str]]:
     says.append(
         (
             "Rare people may have been harmed.",
-            f"{count(n)} people were drawn at random. Somebody unlike all of them, or one in a thousand, can have changed "
-            "more than any figure here says.",
+            f"{count(n)} people were drawn at random. Somebody unlike all of them, or one in a thousand, can have "
+            "changed more than any figure here says.",
         )
     )
     if found.level == "quick":
-        says.append(("This was a quick audit.", "A full one attacks harder, on more people, and trains the model further."))
+        says.append(
+            ("This was a quick audit.", "A full one attacks harder, on more people, and trains the model further.")
+        )
     return says
 
 
 def _photos(report: Report) -> list[tuple[str, str]]:
     found = report.findings
     if found is None or found.subject is None:
-        return [("Nobody was looked for.", "Without a named person the audit can only say what happened to everybody else.")]
+        return [
+            ("Nobody was looked for.", "Without a named person the audit can only say what happened to everybody else.")
+        ]
     held_out = sum(photo.kind == "hold-out" for photo in found.photos)
     if not found.photos:
         return [
@@ -75,8 +79,8 @@ def _photos(report: Report) -> list[tuple[str, str]]:
     return [
         (
             "Only these photos were tried.",
-            f"{held_out} that took no part in the unlearning {'was' if held_out == 1 else 'were'} among them. Others, with "
-            "another expression, age or light, may still work.",
+            f"{held_out} that took no part in the unlearning {'was' if held_out == 1 else 'were'} among them. Others, "
+            "with another expression, age or light, may still work.",
         )
     ]
 
@@ -94,7 +98,8 @@ def _recovery(report: Report) -> list[tuple[str, str]]:
     says = [
         (
             "Attacks end where their budget ends.",
-            f"Each search took {count(steps)} steps. More steps, more starting points or a better method can get further.",
+            f"Each search took {count(steps)} steps. More steps, more starting points or a better method can get "
+            "further.",
         )
     ]
     if any(attack.codes == "W+" for attack in recovery.attacks):
@@ -102,11 +107,11 @@ def _recovery(report: Report) -> list[tuple[str, str]]:
             (
                 "A code for every layer can draw nearly anybody.",
                 "Such codes (W+) can bring back faces that no model was trained on. They are reported above and not "
-                "counted: no change of the weights that leaves everybody else in place is known to prevent it.",
+                "counted: a change of weights that leaves everybody else in place can hardly prevent it.",
             )
         )
     else:
-        says.append(("A code for every layer was not tried.", "Such codes (W+) usually bring anybody's face back."))
+        says.append(("A code for every layer was not tried.", "Such codes (W+) usually bring anybody’s face back."))
     if recovery.fine_tune is None:
         says.append(
             (

@@ -26,8 +26,8 @@ def share(value: float | None) -> str:
         return _fixed(value, 2)
     percent = 100 * value
     if percent == 0 or percent >= 9.95:
-        return f"{percent:.0f} %"
-    return f"{percent:.{max(0, 1 - math.floor(math.log10(percent)))}f}".rstrip("0").rstrip(".") + " %"
+        return f"{percent:.0f}\u00a0%"
+    return f"{percent:.{max(0, 1 - math.floor(math.log10(percent)))}f}".rstrip("0").rstrip(".") + "\u00a0%"
 
 
 def count(value: int) -> str:
@@ -53,7 +53,7 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return str(value).replace("-", MINUS)
     if isinstance(value, float):
-        return f"{value:.4g}".replace("-", MINUS) if math.isfinite(value) else "not a number"
+        return _four(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
@@ -64,6 +64,15 @@ def plain(value: Any) -> str:
 def minus(text: str) -> str:
     """Give the numbers in a sentence their minus sign; hyphens in words and ranges stay."""
     return re.sub(r"(?<![\w.)-])-(?=\.?\d)", MINUS, text)
+
+
+def _four(value: float) -> str:
+    if not math.isfinite(value):
+        return "not a number"
+    text = f"{value:.4g}"
+    if "e-0" in text and abs(value) >= 1e-7:
+        text = f"{value:.8f}".rstrip("0")
+    return text.replace("-", MINUS)
 
 
 def _fixed(value: float | None, decimals: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import struct
 from collections.abc import Mapping
 
@@ -40,25 +41,32 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
     """
     shown = {name: embedded(pictures[name]) for name in PUBLISHED if name in pictures}
     found = report.findings
-    return _environment().get_template("report.html.jinja").render(
-        report=report,
-        found=found,
-        pictures=shown,
-        captions=PUBLISHED,
-        sections=SECTIONS,
-        headline=verdict_words.headline(report),
-        limits=limits(report),
-        versions={
-            "guide-plugin": report.package_version,
-            "torch": report.torch_version,
-            "device": report.device,
-            "report schema": report.schema_version,
-            **report.versions,
-        },
-        groups={codes: grouped(found.recovery.attacks if found and found.recovery else [], codes) for codes in ("W", "W+")},
-        figures=figures,
-        words=verdict_words,
-        recovery=recovery_words,
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            found=found,
+            pictures=shown,
+            captions=PUBLISHED,
+            sections=SECTIONS,
+            headline=verdict_words.headline(report),
+            limits=limits(report),
+            versions={
+                "guide-plugin": report.package_version,
+                "torch": report.torch_version,
+                "device": report.device,
+                "report schema": report.schema_version,
+                **report.versions,
+            },
+            groups={
+                codes: grouped(found.recovery.attacks if found and found.recovery else [], codes)
+                for codes in ("W", "W+")
+            },
+            figures=figures,
+            words=verdict_words,
+            recovery=recovery_words,
+        )
     )
 
 
@@ -69,8 +77,10 @@ def evidence_page(report: Report, pictures: Mapping[str, bytes]) -> str:
         pictures: PNG files by their captions, in the order in which they are shown.
     """
     shown = {caption: embedded(png) for caption, png in pictures.items()}
-    return _environment().get_template("evidence.html.jinja").render(
-        report=report, pictures=shown, headline=verdict_words.headline(report)
+    return (
+        _environment()
+        .get_template("evidence.html.jinja")
+        .render(report=report, pictures=shown, headline=verdict_words.headline(report))
     )
 
 
@@ -86,6 +96,7 @@ def embedded(png: bytes) -> dict[str, str | int]:
     return {"src": f"data:image/png;base64,{base64.b64encode(png).decode()}", "width": width, "height": height}
 
 
+@functools.cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("guide_plugin", "report"),
@@ -94,6 +105,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for kind in (numbers.three, numbers.two, numbers.share, numbers.count, numbers.duration, numbers.plain, numbers.minus):
+    for kind in (
+        numbers.three,
+        numbers.two,
+        numbers.share,
+        numbers.count,
+        numbers.duration,
+        numbers.plain,
+        numbers.minus,
+    ):
         environment.filters[kind.__name__] = kind
     return environment

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from guide_plugin.report import svg
-from guide_plugin.report.numbers import MINUS
 from guide_plugin.report.findings import BINS, Distribution
+from guide_plugin.report.numbers import MINUS
 
 LABEL, HILL, TRACK, GAP, AXIS = 17, 46, 16, 10, 38
 LEFT, WIDTH = 2, 96

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from guide_plugin.report.attack_groups import AttackGroup, group_of, grouped
-from guide_plugin.report.numbers import count, three, two
 from guide_plugin.report.findings import Findings, FineTune, LeakFigures
+from guide_plugin.report.numbers import count, three, two
 
 
 def plausible_sentences(findings: Findings) -> list[str]:
@@ -18,7 +18,11 @@ def plausible_sentences(findings: Findings) -> list[str]:
     says = [
         f"Somebody who searches the redacted model among plausible codes gets to {two(after)} at best in "
         f"{_searches(searches)}; the threshold is {two(threshold)}. "
-        + ("That is the same person: they can be brought back." if after >= threshold else "That is not the same person.")
+        + (
+            "That is the same person: they can be brought back."
+            if after >= threshold
+            else "That is not the same person."
+        )
     ]
     says.append(
         f"In the original model the same searches reach {two(before)}"
@@ -43,8 +47,8 @@ def layered_sentences(findings: Findings) -> list[str]:
     says[0] += f", as anyone does: {compared}." if anybody else f" ({compared})." if compared else "."
     if anybody:
         says.append(
-            "So many free numbers can spell out a face that the model itself does not know. This is why the verdict does "
-            "not count it; it is still true that this can be done."
+            "So many free numbers can spell out a face that the model itself does not know. This is why the verdict "
+            "does not count it; it is still true that this can be done."
         )
     else:
         says.append("The verdict does not count it; it is still true that this can be done.")
@@ -56,12 +60,18 @@ def distance_sentence(findings: Findings) -> str | None:
     if not findings.recovery:
         return None
     parts = [
-        f"{two(max(group.distance for group in person))} times as far from the mean as a typical random code with "
+        f"at {two(max(group.distance for group in person))} with "
         + ("plausible codes" if codes == "W" else "a code per layer")
         for codes in ("W", "W+")
         if (person := group_of(grouped(findings.recovery.attacks, codes), "subject", "hold-out"))
     ]
-    return f"The codes found for the person lie {', and '.join(parts)}." if parts else None
+    if not parts:
+        return None
+    return (
+        "Measured from the mean, where a typical random person lies at 1, the codes found for the person lie "
+        + " and ".join(parts)
+        + "."
+    )
 
 
 def search_sentence(findings: Findings) -> str | None:
@@ -91,11 +101,13 @@ def fine_tune_sentence(tune: FineTune, threshold: float) -> str:
 def leak_sentences(leak: LeakFigures, threshold: float) -> list[str]:
     """Say what one learns who holds both models."""
     says = [
-        f"From {count(leak.starts)} random starting points we looked for the codes whose picture differs most between the "
-        f"two models. The faces found there have a similarity to the person of up to {three(leak.found)} (mean "
+        f"From {count(leak.starts)} random starting points we looked for the codes whose picture differs most between "
+        f"the two models. The faces found there have a similarity to the person of up to {three(leak.found)} (mean "
         f"{three(leak.found_mean)}); as many random faces reach {three(leak.by_chance)}."
     ]
-    if leak.found >= threshold:
+    if leak.found >= threshold and leak.by_chance >= threshold:
+        says.append("Random faces come as close, so the search says nothing here: the threshold is too low for this.")
+    elif leak.found >= threshold:
         says.append(
             "That finds the person: whoever holds both models can learn who was removed. Do not publish the redacted "
             "model where the original can be had, if the removal itself must stay secret."
@@ -111,7 +123,8 @@ def leak_sentences(leak: LeakFigures, threshold: float) -> list[str]:
 
 
 def _control(group: AttackGroup, threshold: float) -> str:
-    found = f"{two(group.after)} (median of {len(group.attacks)}; {two(group.before)} in the original model)"
+    how = "one search" if len(group.attacks) == 1 else f"median of {len(group.attacks)}"
+    found = f"{two(group.after)} ({how}; {two(group.before)} in the original model)"
     if group.after >= threshold:
         return f"People who were never unlearned are still found, at {found}, so the search itself works."
     return f"But people who were never unlearned are not found either, at {found}: the search is too weak to say much."

@@ -6,6 +6,7 @@ pixels, and curves lie in an inner picture that is stretched without its strokes
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from markupsafe import Markup, escape
@@ -21,7 +22,9 @@ def picture(name: str, height: float, title: str, description: str, parts: list[
         '<svg class="plot" role="img" width="100%" height="{height}" aria-labelledby="{name}-title {name}-desc">'
         '<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
     )
-    return head.format(name=name, height=number(height), title=title, description=description) + _joined(parts, "</svg>")
+    return head.format(name=name, height=number(height), title=title, description=description) + _joined(
+        parts, "</svg>"
+    )
 
 
 def text(x: str, y: float, words: str, style: str = "", anchor: str = "start") -> Markup:
@@ -66,7 +69,7 @@ def apart(places: list[float], distance: float, low: float, high: float) -> list
     """Move labels in [low, high] until neighbours are `distance` apart, in their order and not far."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = dict(enumerate(places))
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         moved[after] = max(moved[after], moved[before] + distance)
     for i, index in enumerate(reversed(order)):
         moved[index] = max(low, min(moved[index], high - i * distance))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from guide_plugin.report.attack_groups import group_of, grouped
-from guide_plugin.report.numbers import count, share, three, two
 from guide_plugin.report.findings import Findings
+from guide_plugin.report.numbers import count, share, three, two
 from guide_plugin.report.schema import Report
 
 
@@ -33,11 +33,15 @@ def headline(report: Report) -> Headline:
     if outcome == "pass" and report.vetoes:
         return Headline("fail", "Refused", "The measurements pass, but a release check says no.")
     if outcome == "pass" and found and found.subject is None and not found.photos:
-        return Headline("pass", "Passed", "Everybody else is still there; nobody was named who should be gone.")
+        return Headline("pass", "Passed", "Other people remain as they were; nobody was named who should be gone.")
     if outcome == "pass":
-        return Headline("pass", "Passed", "By every rule, the person is gone and everybody else is still there.")
+        return Headline(
+            "pass", "Passed", "The person is gone and other people remain, by every rule that was measured."
+        )
     if found is None:
-        return Headline("unclear", "Not judged", "The audit was switched off, so nothing says whether the person is gone.")
+        return Headline(
+            "unclear", "Not judged", "The audit was switched off, so nothing says whether the person is gone."
+        )
     if found.subject is None and not found.photos:
         return Headline("unclear", "Inconclusive", "Nobody was named, so nothing says whether anybody is gone.")
     return Headline("unclear", "Inconclusive", "The measurements cannot tell whether the person is gone.")
@@ -75,17 +79,40 @@ def _subject(found: Findings) -> list[str]:
         )
     if found.photos:
         after = max(photo.after_max for photo in found.photos)
-        before = max(photo.reconstruction for photo in found.photos)
-        n = "The photo" if len(found.photos) == 1 else f"The best matching of {len(found.photos)} photos"
-        says.append(f"{n} matched the model's picture at {three(before)} before and at {three(after)} now.")
+        before = [three(value) for value in sorted({photo.reconstruction for photo in found.photos})]
+        scores = (
+            "The photo of them now scores"
+            if len(found.photos) == 1
+            else f"{len(found.photos)} photos of them now score"
+        )
+        says.append(
+            f"{scores} {three(after)} at most against what the model draws in their place; before, "
+            f"{' to '.join(dict.fromkeys((before[0], before[-1])))}."
+        )
     return says
 
 
 def _bystanders(found: Findings) -> str:
     everybody = found.bystanders.random
     return (
-        f"Of {count(everybody.n)} other people, half kept at least {three(everybody.median)} (1 is unchanged) and all but "
-        f"5 % at least {three(everybody.q05)}; the one who changed most has {three(everybody.minimum)}."
+        f"Of {count(everybody.n)} other people, half kept a similarity to themselves of at least "
+        f"{three(everybody.median)} (1 is unchanged), and all but 5\u00a0% at least {three(everybody.q05)}."
+    )
+
+
+def bystander_words(found: Findings) -> str:
+    """Say whether other people are still themselves, the worst of them first."""
+    everybody, threshold = found.bystanders.random, found.reference.threshold
+    if everybody.minimum >= threshold:
+        return f"All of them still count as themselves; the one who changed most has {three(everybody.minimum)}."
+    if everybody.q05 < threshold:
+        return (
+            f"More than 5\u00a0% of them no longer count as themselves: 5\u00a0% score below {three(everybody.q05)}, "
+            f"the one who changed most {three(everybody.minimum)}."
+        )
+    return (
+        f"Not everybody still counts as themselves: the one who changed most has {three(everybody.minimum)}, below the "
+        f"threshold of {three(threshold)}. That is fewer than 5\u00a0%."
     )
 
 
@@ -105,9 +132,9 @@ def similarity_words(found: Findings) -> str:
     """Say what a similarity is, in figures of this very generator and judge."""
     reference = found.reference
     return (
-        f"Similarity is what a face recogniser says of two pictures: 1 is the same picture, 0 or less two faces with nothing "
-        f"in common. Here two different people score {three(reference.strangers.median)} in the middle and the same person "
-        f"twice {three(reference.same_person.median)}. The threshold is {three(reference.threshold)}: "
+        f"Similarity is what a face recogniser says of two pictures: 1 is the same picture, 0 or less two faces with "
+        f"nothing in common. Here two different people score {three(reference.strangers.median)} in the middle and the "
+        f"same person twice {three(reference.same_person.median)}. The threshold is {three(reference.threshold)}: "
         f"{share(reference.false_accept)} of the pairs of different people lie above it. All of this was measured on "
         f"{count(reference.people)} people drawn by the original model."
     )
