@@ -54,7 +54,6 @@ def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Comma
 
 def recipe_from(options: dict[str, Any]) -> Any:
     """Build the recipe from the options that were given; what was not given stays unset."""
-    from guide_plugin.network_file import NetworkFile
     from guide_plugin.recipe import NetworkChoice, Recipe, parse
 
     def given(*names: str, **renamed: str) -> dict[str, Any]:
@@ -94,4 +93,4 @@ def _box(text: str) -> tuple[float, ...]:
         x, y, width, height = (float(number) for number in text.split(","))
     except ValueError:
         raise UsageError("--face-box is not four numbers.", "Write --face-box X,Y,W,H in pixels.") from None
-    return x, y, x + width, y + height
+    return x, y, width, height

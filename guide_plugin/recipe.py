@@ -27,7 +27,7 @@ class SubjectChoice(Part):
         holdout_faces: photos of the same person that only judge.
         control_faces: photos of other people, whom the recovery attack tries too.
         face_index: which face it is, counted from the left from 1, in photos that show several.
-        face_box: which face it is: one that this box (left, top, right, bottom in pixels) holds.
+        face_box: which face it is: the one in this box (left, top, width, height in pixels).
         force: go on where the generator cannot reproduce the person.
     """
 

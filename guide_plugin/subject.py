@@ -22,7 +22,8 @@ from guide_plugin.operator import Embedder, Encoder, Networks, Photos, Subject
 from guide_plugin.recipe import Recipe, SubjectChoice
 from guide_plugin.report.schema import InversionFigures
 from guide_plugin.vision.crops import Crop, align
-from guide_plugin.vision.faces import FaceDetector, find_face
+from guide_plugin.vision.face_detection import FaceDetector
+from guide_plugin.vision.faces import find_face
 from guide_plugin.vision.head_pose import head_pose
 from guide_plugin.vision.photos import read_photo
 
@@ -166,7 +167,7 @@ class _Cutter:
         for number, path in enumerate(paths, start=1):
             which = f"The {option} photo" + (f" ({number} of {len(paths)})" if len(paths) > 1 else "")
             photo = read_photo(path, which)
-            face = find_face(photo, self.detector, which, self.side, index, box)
+            face = find_face(photo, self.detector, which, side=self.side, index=index, box=box)
             images.append(align(photo, face.landmarks, self.adapter.alignment, self.side, self.crop))
             views.append(self.adapter.view_from_pose(*head_pose(face.landmarks)))
         if not images:

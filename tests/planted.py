@@ -15,6 +15,7 @@ from guide_plugin.vision.perceptual import ConvPerceptual
 
 LAYERS, WIDTH = 2, 16
 CPU = torch.device("cpu")
+MEAN = 0.3 * torch.randn(WIDTH, generator=torch.Generator().manual_seed(7))
 
 
 class Painter:
@@ -39,10 +40,10 @@ class Painter:
         return self.views
 
     def mean_latent(self) -> Tensor:
-        return torch.zeros(1, LAYERS, WIDTH)
+        return MEAN.expand(1, LAYERS, WIDTH)
 
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(n, 1, WIDTH, generator=rng).expand(-1, LAYERS, -1).contiguous()
+        return MEAN + torch.randn(n, 1, WIDTH, generator=rng).expand(-1, LAYERS, -1)
 
     def trainable_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         yield "weight", self.weight
@@ -63,7 +64,7 @@ def read_code(images: Tensor) -> Tensor:
 
 NETWORKS = Networks(ConvPerceptual([4]).requires_grad_(False), read_code, torch.float32)
 
-SUBJECT = torch.randn(1, 1, WIDTH, generator=torch.Generator().manual_seed(99)).expand(-1, LAYERS, -1).contiguous()
+SUBJECT = Painter().sample_latents(1, torch.Generator().manual_seed(99))
 _own = SUBJECT[:, 0]
 
 
@@ -84,6 +85,8 @@ def fading_from(shown: Tensor) -> Tensor:
 
 
 def without_subject(shown: Tensor) -> Tensor:
-    """Leave out of every picture what points towards the subject, so that no code in W can show them."""
+    """Turn what points towards the subject to a right angle of it, so that no code in W can show them."""
     direction = nn.functional.normalize(_own, dim=1)
-    return shown - (shown * direction).sum(dim=1, keepdim=True) * direction
+    aside = nn.functional.normalize(_own.flip(1) - (_own.flip(1) * direction).sum() * direction, dim=1)
+    along = (shown * direction).sum(dim=1, keepdim=True)
+    return shown - along * direction + along * aside

@@ -15,7 +15,7 @@ from guide_plugin.audit.bystanders import bystander_figures
 from guide_plugin.audit.comparison import compare
 from guide_plugin.audit.drawing import embeddings, frontal, middle_view, same_person_similarities
 from guide_plugin.audit.effort import effort
-from guide_plugin.audit.fidelity import fidelity_figures
+from guide_plugin.audit.picture_distances import fidelity_figures
 from guide_plugin.audit.fine_tune import fine_tune
 from guide_plugin.audit.identity import nearby_codes, photo_figures, subject_figures
 from guide_plugin.audit.leak import leak_figures

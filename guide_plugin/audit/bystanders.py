@@ -24,8 +24,10 @@ def bystander_figures(seen: Comparison, subject: Tensor | None, threshold: float
     neighbours, to_subject = None, None
     if subject is not None:
         alike = (seen.before @ subject.T).amax(dim=1)
-        nearest = alike.masked_fill(alike >= threshold, -2).topk(min(NEIGHBOURS, len(alike))).indices
-        neighbours, to_subject = (distribution(values[nearest], similarity=True) for values in (kept, alike))
+        others = (alike < threshold).nonzero().flatten()
+        nearest = others[alike[others].argsort(descending=True)][:NEIGHBOURS]
+        if len(nearest):
+            neighbours, to_subject = (distribution(values[nearest], similarity=True) for values in (kept, alike))
     return BystanderFigures(
         random=distribution(kept, similarity=True),
         neighbours=neighbours,

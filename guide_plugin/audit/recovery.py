@@ -35,7 +35,7 @@ class Target:
     Attributes:
         start: the code [1, *latent_shape] where the search begins; None for the mean code.
         begins: what `start` is, in the report's word.
-        both: attack the original too; a second attack on the same picture from elsewhere need not.
+        both: attack the original too; a further attack on the same picture from elsewhere need not.
     """
 
     image: Tensor
@@ -85,9 +85,11 @@ def attempt(
 
 
 def attack_figures(targets: list[Target], before: Attempt, after: Attempt, mean: Tensor, typical: float) -> list[Attack]:
-    """Put both attempts side by side; `before` holds the targets that are attacked on both sides, in their order.
+    """Put both attempts side by side.
 
     Args:
+        before: of the targets that are attacked on both sides, in their order; others, further starts of the first
+            target's attack, are compared with its one start there.
         mean: the mean code [1, *latent_shape].
         typical: the mean distance of random codes to it.
     """
@@ -96,7 +98,7 @@ def attack_figures(targets: list[Target], before: Attempt, after: Attempt, mean:
     for space, old, new in (("W", before.w, after.w), ("W+", before.w_plus, after.w_plus)):
         far_old, far_new = (((found.code - mean).flatten(1).norm(dim=1) / typical).tolist() for found in (old, new))
         for i, target in enumerate(targets):
-            row = rows.get(i)
+            row = rows.get(i, 0)
             attacks.append(
                 Attack.model_validate(
                     {
@@ -104,9 +106,9 @@ def attack_figures(targets: list[Target], before: Attempt, after: Attempt, mean:
                         "codes": space,
                         "start": target.begins,
                         "steps": list(new.judged),
-                        "before": [] if row is None else best_so_far(old.curve[row]),
+                        "before": best_so_far(old.curve[row]),
                         "after": best_so_far(new.curve[i]),
-                        "distance_before": None if row is None else far_old[row],
+                        "distance_before": far_old[row],
                         "distance_after": far_new[i],
                     }
                 )

@@ -9,8 +9,8 @@ from guide_plugin.adapter import Adapter
 from guide_plugin.audit.drawing import frontal
 from guide_plugin.operator import Embedder
 from guide_plugin.report.findings import TargetFigures
-from guide_plugin.vision.faces import FaceDetector
-from guide_plugin.vision.pictures import to_image
+from guide_plugin.report.contact_sheet import to_image
+from guide_plugin.vision.face_detection import FaceDetector
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def target_figures(
     view = frontal(before, 1)
     old, new = before.synthesize(w_u, view).image, after.synthesize(w_u, view).image
     detector = FaceDetector()
-    faces = [bool(detector.detect(to_image(image[0]))) for image in (old, new)]
+    faces = [bool(detector(to_image(image[0]))) for image in (old, new)]
     return TargetFigures(
         face_found=faces[1] if faces[0] else None,
         to_subject=(judge(new).float().cpu() @ subject.T).max().item(),

@@ -143,8 +143,8 @@ class Attack(Record):
         codes: "W" one code for all layers (plausible: what the generator itself knows), "W+" a code per layer.
         start: where the search began: "mean", "random", "old code".
         steps: at which steps `before` and `after` were measured, ascending; the last is the attack's end.
-        before, after: similarity of the picture to the best drawing so far, original and redacted generator; `before`
-            is empty where the same picture was attacked from another start already.
+        before, after: similarity of the picture to the best drawing so far, original and redacted generator; the
+            original is attacked from the mean code alone.
         distance_before, distance_after: of the code found, to the mean code, in units of the typical random code.
     """
 
@@ -154,7 +154,7 @@ class Attack(Record):
     steps: list[int]
     before: list[float]
     after: list[float]
-    distance_before: float | None
+    distance_before: float
     distance_after: float
 
 

@@ -69,7 +69,7 @@ def _rows(found: Findings) -> Iterator[tuple[str, str, str]]:
 
 def _attacked(recovery: RecoveryFigures, codes: str, who: str, label: str) -> tuple[str, str, str]:
     attacks = [attack for attack in recovery.attacks if attack.codes == codes and attack.who == who]
-    before = [attack.before[-1] for attack in attacks if attack.before]
+    before = [attack.before[-1] for attack in attacks]
     after = [attack.after[-1] for attack in attacks]
     pick = max if who == "subject" else statistics.median
     return label, f"{pick(before):.3f}", f"{pick(after):.3f}"
