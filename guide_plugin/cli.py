@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UnsafeCheckpoint, UsageError
+from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 @click.option("--stop-below", type=float, help="Stop early once the subject's similarity is lower than this.")
 @click.option("--training-seed", type=click.IntRange(min=0), help="Where the random draws of the training start [0].")
 @click.option("--recogniser", metavar="NAME[:FILE]", help="The network that trains the forgetting [facenet].")
-@click.option("--judge", metavar="NAME[:FILE]", help="Another network, that judges it.")
+@click.option("--recogniser-weights", metavar="FILE", help="The file of its weights; FILE#sha256=HEX checks it.")
+@click.option("--judge", metavar="NAME[:FILE]", help="Another network, that judges it [dlib where installed].")
 @click.option("--perceptual", metavar="NAME[:FILE]", help="The perceptual network [lpips-vgg].")
 @click.option("--device", type=click.Choice(["auto", "cuda", "mps", "cpu"]), help="Where to compute [auto].")
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to compute [float32].")
@@ -76,7 +77,8 @@ def _unlearn(options: dict[str, Any]) -> None:
 
 def recipe_from(options: dict[str, Any]) -> Any:
     """Build the recipe from the options that were given; what was not given stays unset."""
-    from guide_plugin.recipe import Recipe, parse
+    from guide_plugin.network_file import NetworkFile
+    from guide_plugin.recipe import NetworkChoice, Recipe, parse
 
     def given(**keys: str) -> dict[str, Any]:
         return {key: options[option] for key, option in keys.items() if options[option] is not None}
@@ -87,12 +89,18 @@ def recipe_from(options: dict[str, Any]) -> Any:
         if not equals:
             raise UsageError(f"--set {assignment} has no value.", "Write --set KEY=VALUE.")
         settings[key] = value
+    networks = given(trainer="recogniser", judge="judge", perceptual="perceptual")
+    if options["recogniser_weights"]:
+        name = networks.get("trainer", NetworkChoice().trainer)
+        if NetworkFile.parse(name).file:
+            raise UsageError("--recogniser and --recogniser-weights both name a file.", "Give one of them.")
+        networks["trainer"] = f"{name}:{options['recogniser_weights']}"
     method = given(operator="operator", training_seed="training_seed", stop_below="stop_below")
     values = {
         "hub": options["hub"],
         "subject": given(seed="seed", code="code"),
         "method": {**method, "settings": settings},
-        "networks": given(trainer="recogniser", judge="judge", perceptual="perceptual"),
+        "networks": networks,
         "machine": given(device="device", precision="precision", checkpoint_every="checkpoint_every"),
     }
     return parse(Recipe, values, "The options")
@@ -199,7 +207,8 @@ def _print_outcome(outcome: Outcome, as_json: bool) -> None:
 def main() -> None:
     """Run the command and turn errors into one sentence and an exit code."""
     warnings.simplefilter("ignore")
-    warnings.simplefilter("always", PluginWarning)
+    for told in (PluginWarning, UncheckedWeights):
+        warnings.simplefilter("always", told)
     warnings.showwarning = lambda message, *_: click.echo(f"Warning: {message}", err=True)
     try:
         command(standalone_mode=False)

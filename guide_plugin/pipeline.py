@@ -193,7 +193,6 @@ def _report(plan: Plan, subject: Subject, redacted: Adapter, training: Training,
     recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.source.suggestion
     rng = torch.Generator().manual_seed(AUDIT_STREAM + recipe.method.training_seed)
     findings = audit(teacher, redacted, subject, recipe.audit, plan.judge, plan.networks.perceptual, rng)
-    judge_is_trainer = recipe.networks.judge in {None, recipe.networks.trainer}
     _draw_bystanders(teacher, redacted, teacher.sample_latents(SHOWN_BYSTANDERS, rng), run)
     return Report(
         package_version=guide_plugin.__version__,
@@ -210,14 +209,14 @@ def _report(plan: Plan, subject: Subject, redacted: Adapter, training: Training,
             "networks": {key: shown(str(value)) for key, value in suggestion.networks.items()},
         },
         trainer=shown(recipe.networks.trainer),
-        judge=shown(recipe.networks.judge or recipe.networks.trainer),
-        judge_is_trainer=judge_is_trainer,
+        judge=shown(plan.judge_choice),
+        judge_is_trainer=plan.judge_is_trainer,
         perceptual=shown(recipe.networks.perceptual),
         trained_parameters=plan.trained_parameters,
         training=TrainingFigures(**vars(training)),
         findings=findings,
         verdict=draw_verdict(
-            findings, bystander_median=recipe.audit.bystander_median, judge_is_trainer=judge_is_trainer
+            findings, bystander_median=recipe.audit.bystander_median, judge_is_trainer=plan.judge_is_trainer
         ),
         vetoes=[],
         model_files={

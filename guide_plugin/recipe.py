@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from guide_plugin.errors import UsageError
 
 RecogniserChoice = str
-"""A recogniser's name, with the file of its weights where it needs one: "facenet", "small:judge.safetensors"."""
+"""A recogniser's name, with the file of its weights where it needs one, and that file's hash: see `NetworkFile`."""
 
 
 class Part(BaseModel):
@@ -49,7 +49,11 @@ class Method(Part):
 
 
 class NetworkChoice(Part):
-    """The frozen networks: what the loss sees, who trains the forgetting, and who judges it."""
+    """The frozen networks: what the loss sees, who trains the forgetting, and who judges it.
+
+    Each is "NAME", "NAME:FILE" or "NAME:FILE#sha256=HEX". Without a judge, dlib judges where it is installed, and the
+    trainer itself where it is not.
+    """
 
     perceptual: str = "lpips-vgg"
     trainer: RecogniserChoice = "facenet"
