@@ -76,11 +76,11 @@ def assess(
             "networks": {key: shown(str(value)) for key, value in suggestion.networks.items()},
         },
         trainer=shown(recipe.networks.trainer),
-        judge=shown((plan.recipe.networks.judge or plan.recipe.networks.trainer)),
-        judge_is_trainer=(plan.recipe.networks.judge in {None, plan.recipe.networks.trainer}),
-        judge_note="chosen because it was at hand and nobody named a judge" if False else None,
+        judge=shown(plan.judge_choice),
+        judge_is_trainer=plan.judge_is_trainer,
+        judge_note="chosen because it was at hand and nobody named a judge" if plan.judge_at_hand else None,
         perceptual=shown(recipe.networks.perceptual),
-        network_files={},
+        network_files=plan.network_files,
         trained_parameters=plan.trained_parameters,
         inversion=inversion,
         training=training,
@@ -88,7 +88,7 @@ def assess(
         verdict=draw_verdict(
             audited.findings,
             recipe.audit.rules,
-            judge_is_trainer=(plan.recipe.networks.judge in {None, plan.recipe.networks.trainer}) and training is not None,
+            judge_is_trainer=plan.judge_is_trainer and training is not None,
             reproduced=reproduced,
         )
         if audited

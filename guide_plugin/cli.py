@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from guide_plugin.audit_command import audit
-from guide_plugin.errors import PluginWarning, Refused, UnlearnError, UnsafeCheckpoint, UsageError
+from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, recipe_from, with_options
 
@@ -175,7 +175,8 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
 def main() -> None:
     """Run the command and turn errors into one sentence and an exit code."""
     warnings.simplefilter("ignore")
-    warnings.simplefilter("always", PluginWarning)
+    for told in (PluginWarning, UncheckedWeights):
+        warnings.simplefilter("always", told)
     warnings.showwarning = lambda message, *_: click.echo(f"Warning: {message}", err=True)
     try:
         command(standalone_mode=False)

@@ -71,3 +71,7 @@ class PluginError(UnlearnError):
 
 class PluginWarning(UserWarning):
     """A plugin is broken or failed and is not in use; names it."""
+
+
+class UncheckedWeights(UserWarning):
+    """A network's weights were fetched and there was no hash to hold them against; says which to pin."""

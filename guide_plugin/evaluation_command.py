@@ -34,7 +34,8 @@ FILE = click.Path(path_type=Path)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting of the method.")
 @click.option("--training-seed", type=click.IntRange(min=0), help="Where the random draws of the training start [0].")
 @click.option("--recogniser", metavar="NAME[:FILE]", help="Trains [published arcface, suggestion, or facenet].")
-@click.option("--judge", metavar="NAME[:FILE]", help="Measures ID [published curricularface, or suggestion].")
+@click.option("--recogniser-weights", metavar="FILE", help="The file of its weights; FILE#sha256=HEX checks it.")
+@click.option("--judge", metavar="NAME[:FILE]", help="Measures ID [published curricularface, suggestion, or dlib].")
 @click.option("--perceptual", metavar="NAME[:FILE]", help="The perceptual network [lpips-vgg].")
 @click.option("--device", type=click.Choice(["auto", "cuda", "mps", "cpu"]), help="Where to compute [auto].")
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to train [float32].")
@@ -47,7 +48,8 @@ def evaluate(as_json: bool, **options: Any) -> None:
 
     if not options["hub"]:
         raise UsageError("No model is named.", "Give --hub FOLDER, or see `unlearn evaluate --help`.")
-    asked = ("hub", "steps", "lr", "settings", "training_seed", "recogniser", "judge", "perceptual", "device", "precision")
+    asked = ("hub", "steps", "lr", "settings", "training_seed", "recogniser", "recogniser_weights")
+    asked += ("judge", "perceptual", "device", "precision")
     recipe = recipe_from({**{name: options[name] for name in asked}, "audit": "off"})
     own = ("seed", "in_domain", "out_of_domain", "redacted", "encoder", "inversion_steps", "samples", "inception")
     chosen = {key: options[key] for key in (*own, "real_statistics", "published")}

@@ -58,7 +58,9 @@ def unlearn_register_recognisers(register: RegisterRecogniser) -> None:
     """Call `register(name, load, summary, differentiable)` for each face recogniser.
 
     `load(weights, device)` returns a callable from images [n, 3, H, W] in [-1, 1] to unit embeddings [n, D];
-    `weights` is the file that the user named, or None. Only a differentiable recogniser can train.
+    `weights` is the file that the user named, or None; its hash is checked by then, where one was given. Only a
+    differentiable recogniser can train. One that finds its weights itself should say where in its attribute
+    `weights_file`, a path, so that their hash is reported and a judge that is the trainer is noticed.
     """
 
 

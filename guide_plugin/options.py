@@ -54,6 +54,7 @@ def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Comma
 
 def recipe_from(options: dict[str, Any]) -> Any:
     """Build the recipe from the options that were given; what was not given stays unset."""
+    from guide_plugin.network_file import NetworkFile
     from guide_plugin.recipe import NetworkChoice, Recipe, parse
 
     def given(*names: str, **renamed: str) -> dict[str, Any]:

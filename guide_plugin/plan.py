@@ -15,10 +15,12 @@ from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
 from guide_plugin.device import PRECISIONS, choose_device
 from guide_plugin.errors import AdapterError, PluginError, UnlearnError, UsageError
 from guide_plugin.hub.source import Source, match, pull
+from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, first_problem, follow
 from guide_plugin.subject import find_subject
+from guide_plugin.vision import dlib_recogniser
 from guide_plugin.vision.perceptual import load_perceptual
 
 REPORT_AND_PICTURE = 2_000_000
@@ -46,7 +48,15 @@ class Silent:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs, found, checked and loaded."""
+    """Everything that a run needs, found, checked and loaded.
+
+    Attributes:
+        judge_choice: who judges: the recipe's judge, else dlib where it is at hand, else the trainer.
+        judge_at_hand: whether dlib was chosen because it was at hand; the recipe named no judge.
+        judge_is_trainer: whether the judge is the network that trains, by the hash of its weights.
+        network_files: SHA-256 of the weights of "trainer", "judge" and "perceptual"; None where a network has no file
+            or does not say which.
+    """
 
     recipe: Recipe
     source: Source
@@ -55,6 +65,10 @@ class Plan:
     operator: Operator[OperatorSettings]
     networks: Networks
     judge: Embedder
+    judge_choice: str
+    judge_at_hand: bool
+    judge_is_trainer: bool
+    network_files: dict[str, str | None]
 
     @property
     def trained_parameters(self) -> int:
@@ -82,10 +96,31 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
     display.stage(f"Loading {claim.summary}")
     teacher = load_model(adapter, LocalCheckpoint(source.folder, claim.files), device)
     chosen = recipe.networks
+    judge_at_hand = chosen.judge is None and dlib_recogniser.NAME in host.recognisers and dlib_recogniser.at_hand()
+    judge_choice = chosen.judge or (dlib_recogniser.NAME if judge_at_hand else chosen.trainer)
     trainer = load_recogniser(chosen.trainer, host, device, trains=True)
-    judge = load_recogniser(chosen.judge, host, device) if chosen.judge else trainer
-    networks = Networks(load_perceptual(chosen.perceptual, device), trainer, PRECISIONS[recipe.machine.precision])
-    return Plan(recipe, source, claim, teacher, operator, networks, judge)
+    if judge_at_hand:
+        display.stage("Loading dlib, which judges: no other judge is named, and it is at hand")
+    judge = trainer if judge_choice == chosen.trainer else load_recogniser(judge_choice, host, device)
+    perceptual = load_perceptual(chosen.perceptual, device)
+    files = {
+        "trainer": weights_sha256(chosen.trainer, trainer),
+        "judge": weights_sha256(judge_choice, judge),
+        "perceptual": weights_sha256(chosen.perceptual, perceptual),
+    }
+    judge_is_trainer = judge is trainer or same_network(
+        NetworkFile.parse(chosen.trainer), files["trainer"], NetworkFile.parse(judge_choice), files["judge"]
+    )
+    networks = Networks(perceptual, trainer, PRECISIONS[recipe.machine.precision])
+    return Plan(
+        recipe, source, claim, teacher, operator, networks, judge, judge_choice, judge_at_hand, judge_is_trainer, files
+    )
+
+
+def weights_sha256(choice: str, network: object) -> str | None:
+    """Return the SHA-256 of a loaded network's weights: of the file in the choice, or the one that it found itself."""
+    file = NetworkFile.parse(choice).file or getattr(network, "weights_file", None)
+    return checked_sha256(file, None) if isinstance(file, Path) else None
 
 
 def load_model(adapter: type[Adapter], checkpoint: LocalCheckpoint, device: torch.device) -> Adapter:
@@ -112,21 +147,23 @@ def make_operator(recipe: Recipe, host: PluginHost) -> Operator[OperatorSettings
 
 
 def load_recogniser(choice: str, host: PluginHost, device: torch.device, trains: bool = False) -> Embedder:
-    """Load a recogniser from "NAME" or "NAME:FILE"."""
-    name, _, file = choice.partition(":")
+    """Load a recogniser from "NAME", "NAME:FILE" or "NAME:FILE#sha256=HEX"; a file that differs is refused unread."""
+    chosen = NetworkFile.parse(choice)
+    name = chosen.name
     registered = host.recogniser(name)
     if trains and not registered.differentiable:
         raise UsageError(f"The recogniser {name} has no gradient and can only judge.", "Name another --recogniser.")
-    weights = Path(file) if file else None
-    return _from_plugin(registered.plugin, f"load the recogniser {name}", lambda: registered.load(weights, device))
+    chosen.check()
+    return _from_plugin(registered.plugin, f"load the recogniser {name}", lambda: registered.load(chosen.file, device))
 
 
 def load_encoder(choice: str, host: PluginHost, device: torch.device, latent_shape: tuple[int, ...]) -> Encoder:
-    """Load an encoder from "NAME" or "NAME:FILE"; what it raises or returns wrongly is told with its plugin's name."""
-    name, _, file = choice.partition(":")
+    """Load an encoder, named as a recogniser is; what it raises or returns wrongly is told with its plugin's name."""
+    chosen = NetworkFile.parse(choice)
+    name = chosen.name
     registered = host.encoder(name)
-    weights = Path(file) if file else None
-    encode = _from_plugin(registered.plugin, f"load the encoder {name}", lambda: registered.load(weights, device))
+    chosen.check()
+    encode = _from_plugin(registered.plugin, f"load the encoder {name}", lambda: registered.load(chosen.file, device))
 
     def checked(images: torch.Tensor) -> torch.Tensor:
         codes = _from_plugin(registered.plugin, f"encode pictures with {name}", lambda: encode(images))
@@ -173,8 +210,11 @@ def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
         "settings": plan.operator.settings.model_dump(mode="json"),
         "trained_parameters": plan.trained_parameters,
         "trainer": shown(plan.recipe.networks.trainer),
-        "judge": shown(plan.recipe.networks.judge or plan.recipe.networks.trainer),
+        "judge": shown(plan.judge_choice),
+        "judge_at_hand": plan.judge_at_hand,
+        "judge_is_trainer": plan.judge_is_trainer,
         "perceptual": shown(plan.recipe.networks.perceptual),
+        "network_files": plan.network_files,
         "suggested_by_model": sorted({**plan.source.suggestion.method, **plan.source.suggestion.networks}),
         "writes": str(output or default_output(plan.source)),
         "bytes_written_at_most": plan.bytes_written,
@@ -183,5 +223,4 @@ def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
 
 def shown(choice: str) -> str:
     """Return a network choice without the folders of its file."""
-    name, _, file = choice.partition(":")
-    return f"{name}:{Path(file).name}" if file else name
+    return NetworkFile.parse(choice).shown

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from guide_plugin.errors import UsageError
 
 RecogniserChoice = str
-"""A recogniser's name, with the file of its weights where it needs one: "facenet", "small:judge.safetensors"."""
+"""A recogniser's name, with the file of its weights where it needs one, and that file's hash: see `NetworkFile`."""
 
 
 class Part(BaseModel):
@@ -86,7 +86,11 @@ class Method(Part):
 
 
 class NetworkChoice(Part):
-    """The frozen networks: what the loss sees, who trains the forgetting, and who judges it."""
+    """The frozen networks: what the loss sees, who trains the forgetting, and who judges it.
+
+    Each is "NAME", "NAME:FILE" or "NAME:FILE#sha256=HEX". Without a judge, dlib judges where it is installed, and the
+    trainer itself where it is not.
+    """
 
     perceptual: str = "lpips-vgg"
     trainer: RecogniserChoice = "facenet"
@@ -101,14 +105,14 @@ class Rules(Part):
             stay below that threshold: at their own code, nearby, in their photos, after an attack with plausible codes.
         bystander_median: how much of themselves bystanders keep, the median: 1 is unchanged, 0 is like a stranger.
         bystander_q05: the same of the twentieth who changed most.
-        frechet: the highest Fréchet distance before to after in the judge's features, in multiples of what two samples
-            of the unchanged generator score.
+        frechet: the highest Fréchet distance before to after in the judge's features, in multiples of the distance
+            between two samples of the original.
     """
 
     false_accept: float = Field(default=0.001, gt=0, le=0.05)
     bystander_median: float = Field(default=0.9, gt=-1, lt=1)
     bystander_q05: float = Field(default=0.6, gt=-1, lt=1)
-    frechet: PositiveFloat = 3.0
+    frechet: PositiveFloat = 1.0
 
 
 class Audit(Part):

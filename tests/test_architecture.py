@@ -19,7 +19,9 @@ LAYERS = [
     {"plan"},
     {"training", "audit", "subject", "inversion", "hub", "run_dir", "report", "progress", "device", "operators"},
     {"code_distribution"},
-    {"vision", "whole_files"},
+    {"vision"},
+    {"network_file"},
+    {"whole_files"},
     {"adapter", "operator", "recipe", "hookspecs", "plugins", "errors"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -12,14 +12,9 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Synthesis, View
-from guide_plugin.audit.fidelity import (
-    Gaussian,
-    Moments,
-    eight_bit,
-    frechet_distance,
-    read_statistics,
-    sampled_features,
-)
+from guide_plugin.audit.fidelity import FeatureNetwork, eight_bit, fidelity, judge_features, sampled_features
+from guide_plugin.audit.frechet import Gaussian, Moments, frechet_distance, gaussian_of, read_statistics
+from guide_plugin.audit.kernel_distance import kernel_distance, squared_mmd
 from guide_plugin.errors import HubError, UsageError
 from guide_plugin.vision.inception import WEIGHTS_FILE, FidInception, load_inception
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
@@ -102,7 +97,7 @@ class Painter:
     """A generator that paints the first number of a code, and remembers how many pictures it painted at once."""
 
     def __init__(self, shift: float = 0.0) -> None:
-        self.shift, self.most = shift, 0
+        self.shift, self.most, self.drawn = shift, 0, 0
 
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
         return torch.randn(n, 4, generator=rng) / 4
@@ -112,7 +107,7 @@ class Painter:
 
     def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:
         assert view is not None
-        self.most = max(self.most, len(w))
+        self.most, self.drawn = max(self.most, len(w)), self.drawn + len(w)
         image = torch.cat([w[:, :1], view, w[:, 1:2] + self.shift], dim=1)[..., None, None].expand(-1, -1, 4, 4)
         return Synthesis(image, image)
 
@@ -132,6 +127,92 @@ def test_two_generators_are_given_the_same_people_and_views() -> None:
     assert not torch.equal(a, torch.cat(list(sampled_features(before, mean_colour, 37, seed=4))))  # type: ignore[arg-type]
     assert frechet_distance(moments(a), moments(a)) == pytest.approx(0, abs=1e-12)
     assert frechet_distance(moments(a), moments(b)) == pytest.approx(0.25**2, abs=0.01)
+
+
+def slow_squared_mmd(x: Tensor, y: Tensor, paired: bool) -> float:
+    """Add up the kernel pair by pair, in Python's own numbers."""
+    a, b = x.tolist(), y.tolist()
+
+    def k(u: list[float], v: list[float]) -> float:
+        return float((sum(p * q for p, q in zip(u, v, strict=True)) / len(u) + 1) ** 3)
+
+    n = len(a)
+    others = [(i, j) for i in range(n) for j in range(n) if i != j]
+    between = others if paired else [(i, j) for i in range(n) for j in range(n)]
+    within = sum(k(a[i], a[j]) + k(b[i], b[j]) for i, j in others) / len(others)
+    return within - 2 * sum(k(a[i], b[j]) for i, j in between) / len(between)
+
+
+def test_the_kernel_distance_is_a_sum_over_pairs_and_torchmetrics() -> None:
+    make_torchvision_importable()
+    kid = pytest.importorskip("torchmetrics.image.kid")
+    features = torch.randn(2, 30, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x, y = features[0], features[1] * 1.5 + 0.3
+    for paired in (True, False):
+        assert squared_mmd(x, y, paired) == pytest.approx(slow_squared_mmd(x, y, paired), rel=1e-9)
+        assert kernel_distance(x, y, paired)[0] == squared_mmd(x, y, paired)
+    assert squared_mmd(x, y, paired=False) == pytest.approx(kid.poly_mmd(x, y).item(), rel=1e-9)
+
+
+def test_the_kernel_distance_of_equal_and_of_shifted_people() -> None:
+    """For x and y in one dimension, E(xy + 1)³ = E x³ E y³ + 3 E x² E y² + 3 E x E y + 1."""
+    x = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0))
+    assert kernel_distance(x, x, paired=True) == (0, 0)
+    shift = 0.5
+    first, second, third = shift, 1 + shift**2, 3 * shift + shift**3  # moments of N(shift, 1)
+    within = 1 + 3 + (1 + 3 * first**2 + 3 * second**2 + third**2)
+    expected = within - 2 * (1 + 3 * second)
+    other = torch.randn(2000, 1, generator=torch.Generator().manual_seed(1))
+    value, error = kernel_distance(x, other + shift, paired=False)
+    assert abs(value - expected) < 3 * error < expected
+    value, error = kernel_distance(x, other, paired=False)
+    assert abs(value) < 3 * error
+
+
+def test_the_error_of_the_kernel_distance_is_how_far_it_varies() -> None:
+    draws = torch.randn(40, 2, 60, 3, generator=torch.Generator().manual_seed(0))
+    found = torch.tensor([kernel_distance(x, y + 0.5, paired=False) for x, y in draws])
+    assert 1 < found[:, 1].mean() / found[:, 0].std() < 2  # blocks vary no less than all samples together
+
+
+def test_fidelity_draws_once_for_all_networks_and_says_what_chance_would_score() -> None:
+    before, after = Painter(), Painter(shift=0.5)
+    seen = []
+
+    def brightest(images: Tensor) -> Tensor:
+        seen.append(len(images))
+        return images.amax(dim=(2, 3))[:, :2]
+
+    real = gaussian_of(torch.rand(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(9)))
+    networks = [FeatureNetwork("colour", mean_colour, real), FeatureNetwork("brightest", brightest)]
+    told: list[tuple[int, int]] = []
+    colour, bright = fidelity(before, after, networks, 50, 3, lambda *done: told.append(done))  # type: ignore[arg-type]
+    assert told[-1] == (150, 150)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert sum(seen) == before.drawn + after.drawn == 150
+    a, b, c = (
+        torch.cat(list(sampled_features(painter, mean_colour, 50, seed)))  # type: ignore[arg-type]
+        for painter, seed in ((Painter(), 3), (Painter(shift=0.5), 3), (Painter(), 4))
+    )
+    assert (colour.network, colour.samples, bright.network) == ("colour", 50, "brightest")
+    assert colour.frechet == pytest.approx(frechet_distance(moments(a), moments(b)), rel=1e-9)
+    assert colour.frechet_reference == pytest.approx(frechet_distance(moments(a), moments(c)), rel=1e-9)
+    assert (colour.kid, colour.kid_error) == kernel_distance(a, b, paired=True)
+    assert (colour.kid_reference, colour.kid_reference_error) == kernel_distance(a, c, paired=False)
+    further = frechet_distance(real, moments(b)) - frechet_distance(real, moments(a))
+    assert colour.delta_real == pytest.approx(further, rel=1e-9)
+    assert bright.delta_real is None
+    assert colour.frechet > 10 * colour.frechet_reference > 0
+    assert bright.frechet == pytest.approx(0, abs=1e-9)  # it does not see the colour that changed
+    assert bright.kid == 0
+    with pytest.raises(UsageError, match="at least 4"):
+        fidelity(before, after, networks, 3, 0)  # type: ignore[arg-type]
+
+
+def test_a_judge_sees_pictures_in_its_own_range() -> None:
+    images = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
+    seen = judge_features(lambda images: images.mean(dim=(1, 2, 3))[:, None])(images)
+    assert seen.flatten().tolist() == [-1, 0, 1]
 
 
 def test_statistics_of_real_pictures_are_read_in_both_formats(tmp_path: Path) -> None:

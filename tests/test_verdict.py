@@ -44,7 +44,7 @@ def findings(
     known: float = 0.95,
     kept: float = 0.95,
     lowest: float = 0.7,
-    ratio: float = 1.0,
+    ratio: float = 0.5,
     finite: bool = True,
     target: dict[str, Any] | None = None,
     photos: tuple[dict[str, Any], ...] = (),
@@ -99,7 +99,7 @@ def findings(
         ({"target": {"face_found": False, "to_subject": 0.1}}, "a face in their place", "is no face"),
         ({"kept": 0.89}, "bystanders, median", "0.890, 0.9 is asked"),
         ({"lowest": 0.5}, "bystanders, 5th percentile", "0.500, 0.6 is asked"),
-        ({"ratio": 3.1}, "pictures as a whole", "3.1 times as far"),
+        ({"ratio": 1.2}, "pictures as a whole", "1.20 times as far"),
         ({"finite": False}, "weights finite", "NaN or Inf"),
     ],
 )

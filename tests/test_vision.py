@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from guide_plugin.errors import HubError, UsageError
+from guide_plugin.errors import HubError, UncheckedWeights, UsageError
 from guide_plugin.vision import facenet
 from guide_plugin.vision.perceptual import LpipsVgg, feature_distance, load_perceptual
 from guide_plugin.vision.recognition import FaceNetwork, load_small
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable, nms
+from guide_plugin.whole_files import sha256
 
 CPU = torch.device("cpu")
 
@@ -74,9 +75,58 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("offline")
 def test_networks_that_cannot_be_fetched_say_so() -> None:
     with pytest.raises(HubError, match="facenet cannot be fetched"):
-        facenet.load_facenet(None, CPU)
+        facenet.load_facenet(facenet.VGGFACE2, None, CPU)
     with pytest.raises(HubError, match="VGG16 weights"):
         load_perceptual("lpips-vgg", CPU)
+
+
+def cached(published: facenet.Published, content: object) -> Path:
+    """Put a file where a published one is fetched to."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / published.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, path)
+    return path
+
+
+def facenet_state() -> dict[str, torch.Tensor]:
+    make_torchvision_importable()
+    from facenet_pytorch import InceptionResnetV1
+
+    torch.manual_seed(0)
+    return {**InceptionResnetV1(pretrained=None, classify=False).state_dict(), "logits.bias": torch.zeros(8631)}
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_cached_facenet_that_is_not_the_published_one_is_refused_unread() -> None:
+    path = cached(facenet.VGGFACE2, facenet_state())
+    with pytest.raises(HubError, match=r"begins .*, not 281cebca8662") as told:
+        facenet.load_facenet(facenet.VGGFACE2, None, CPU)
+    assert f"Remove {path}" in told.value.remedy
+    assert facenet.load_facenet(facenet.VGGFACE2, path, CPU).weights_file == path  # whoever names a file knows why
+    path.write_bytes(b"nothing that could be parsed")
+    with pytest.raises(HubError, match="another file than expected"):
+        facenet.load_facenet(facenet.VGGFACE2, None, CPU)
+
+
+def test_what_is_fetched_without_a_published_hash_says_which_to_pin(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    asked: list[object] = []
+
+    def fetch(url: str, target: str, hash_prefix: str | None, progress: bool) -> None:
+        asked.extend([url, hash_prefix])
+        torch.save(facenet_state(), target)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    with pytest.warns(UncheckedWeights) as warned:
+        network = facenet.load_facenet(facenet.CASIA, None, CPU)
+    assert network.weights_file is not None
+    assert f"facenet-casia:{network.weights_file}#sha256={sha256(network.weights_file)}" in str(warned[0].message)
+    assert asked == [facenet.CASIA.url, None]
+    with pytest.raises(HubError, match="another file"):  # the one that is checked is checked when it comes, too
+        facenet.load_facenet(facenet.VGGFACE2, None, CPU)
+    assert asked[2:] == [facenet.VGGFACE2.url, facenet.VGGFACE2.sha256]
 
 
 def test_facenet_reads_a_file_with_its_classifier_left_out(tmp_path: Path) -> None:
@@ -86,7 +136,7 @@ def test_facenet_reads_a_file_with_its_classifier_left_out(tmp_path: Path) -> No
     torch.manual_seed(0)
     original = InceptionResnetV1(pretrained=None, classify=False).eval()
     torch.save({**original.state_dict(), "logits.weight": torch.zeros(8631, 512)}, tmp_path / "weights.pt")
-    network = facenet.load_facenet(tmp_path / "weights.pt", CPU)
+    network = facenet.load_facenet(facenet.VGGFACE2, tmp_path / "weights.pt", CPU)
     images = torch.rand(2, 3, 256, 256) * 2 - 1
     embeddings = network(images)
     assert embeddings.shape == (2, 512)
@@ -103,7 +153,7 @@ def test_files_with_another_network_are_told(tmp_path: Path) -> None:
     with pytest.raises(HubError, match=r"other\.safetensors does not hold"):
         load_perceptual(f"conv:{tmp_path / 'other.safetensors'}", CPU)
     with pytest.raises(HubError, match=r"other\.pt does not hold"):
-        facenet.load_facenet(tmp_path / "other.pt", CPU)
+        facenet.load_facenet(facenet.VGGFACE2, tmp_path / "other.pt", CPU)
     with pytest.raises(UsageError, match="needs the file"):
         load_small(None, CPU)
     with pytest.raises(UsageError, match="no perceptual network"):

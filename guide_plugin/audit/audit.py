@@ -109,21 +109,37 @@ class _Audit:
         )
         same = same_person_similarities(self.before, people, self.compared.before, self.judge, self.rng)
         reference = make_reference(self.compared.before, same, self.spec.rules.false_accept)
-        fidelity, missing = fidelity_figures(self.before, self.after, self.judge, self.spec, self.effort, self.seed, self.told)
         findings = Findings(
             level="full" if self.spec.level == "full" else "quick",
             seconds=0.0,
             reference=reference,
             bystanders=bystander_figures(self.compared, known, reference.threshold),
-            fidelity=fidelity,
+            fidelity=fidelity_figures(
+                self.before, self.after, self.judge, self.spec, self.effort, self.seed, self.told
+            ),
             weights_finite=all(bool(weight.isfinite().all()) for _, weight in self.after.trainable_parameters()),
             subject=own,
-            not_measured=missing,
+            not_measured=self.left_out(),
         )
         evidence: dict[str, Tensor] = {}
         if self.subject is not None and known is not None:
             findings, evidence = self.measure_recovery(self.subject, known, people, findings)
         return Audited(findings.model_copy(update={"seconds": time.perf_counter() - begun}), evidence)
+
+    def left_out(self) -> list[str]:
+        """Say what this audit does not measure."""
+        left_out = []
+        if self.subject is None:
+            left_out.append("whether anybody was forgotten: no subject was named")
+        elif self.subject.photos is None:
+            left_out.append("photos of the subject: none were given")
+        elif self.witnesses.holdouts is None:
+            left_out.append("photos that took no part in the unlearning: none were given (--holdout-face)")
+        if self.subject is not None and self.witnesses.strangers is None:
+            left_out.append("an attack on people whom the generator never saw: no photos were given (--control-face)")
+        if not self.effort.fine_tune:
+            left_out.append("further training on photos of the subject: a full audit tries it")
+        return left_out
 
     def told(self, step: int, steps: int) -> None:
         self.watcher.step(step, steps, {})

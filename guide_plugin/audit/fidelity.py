@@ -1,78 +1,23 @@
-"""How much a generator's pictures as a whole have changed: the Fréchet distance between two sets of features.
-
-Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NeurIPS 2017.
-"""
+"""How much a generator's pictures as a whole have changed, as feature networks see them."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter
+from guide_plugin.audit.frechet import Gaussian, frechet_distance, gaussian_of
+from guide_plugin.audit.kernel_distance import kernel_distance
 from guide_plugin.errors import UsageError
+from guide_plugin.operator import Embedder
 
 Features = Callable[[Tensor], Tensor]
 """A feature network: images [n, 3, H, W] in [0, 1] to features [n, D]."""
 
-
-@dataclass(frozen=True)
-class Gaussian:
-    """Mean [D] and covariance [D, D] of features, float64 on the CPU."""
-
-    mean: Tensor
-    covariance: Tensor
-
-    @functools.cached_property
-    def factor(self) -> Tensor:
-        """F [D, k] with `covariance = F Fᵀ`; eigenvalues that are zero to rounding are left out."""
-        values, vectors = torch.linalg.eigh(self.covariance)
-        kept = values > values[-1].clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
-        return vectors[:, kept] * values[kept].sqrt()
-
-
-class Moments:
-    """Mean and covariance of features that come batch by batch; holds no more than one [D, D] matrix.
-
-    Batches are joined by Chan, Golub and LeVeque's update (1979), which does not subtract large sums.
-    """
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.mean = self.scatter = torch.zeros(0, dtype=torch.float64)
-
-    def add(self, features: Tensor) -> None:
-        """Take in features [n, D]."""
-        batch = features.detach().cpu().double()
-        mean = batch.mean(dim=0)
-        scatter = (batch - mean).T @ (batch - mean)
-        if self.n == 0:
-            self.n, self.mean, self.scatter = len(batch), mean, scatter
-            return
-        total, apart = self.n + len(batch), mean - self.mean
-        self.scatter += scatter + torch.outer(apart, apart) * (self.n * len(batch) / total)
-        self.mean = self.mean + apart * (len(batch) / total)
-        self.n = total
-
-    def gaussian(self) -> Gaussian:
-        """Return mean and unbiased covariance of at least two features."""
-        return Gaussian(self.mean, self.scatter / (self.n - 1))
-
-
-def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """Return `‖μ_a - μ_b‖² + tr(Σ_a + Σ_b - 2 (Σ_a Σ_b)^½)`, at least 0.
-
-    With Σ = F Fᵀ the last trace is the sum of the singular values of F_aᵀ F_b, so that no square root is taken of what
-    is rounding noise, and none of a matrix that is not symmetric.
-    """
-    trace = a.covariance.trace() + b.covariance.trace()
-    cross = torch.linalg.svdvals(a.factor.T @ b.factor).sum()
-    return max(0.0, ((a.mean - b.mean).square().sum() + trace - 2 * cross).item())
+FEWEST_SAMPLES = 4
 
 
 def eight_bit(images: Tensor) -> Tensor:
@@ -81,57 +26,121 @@ def eight_bit(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sampled_features(adapter: Adapter, features: Features, samples: int, seed: int, batch: int = 8) -> Iterable[Tensor]:
-    """Draw random people and give their features [≤ batch, D]; with equal seeds, equal z and views for any weights.
+def sampled_pictures(adapter: Adapter, samples: int, seed: int, batch: int = 8) -> Iterator[Tensor]:
+    """Draw random people [≤ batch, 3, H, W] in [0, 1], 8 bits deep; equal seeds give equal z and views to any weights.
 
-    Pictures are rounded to 8 bits, seen by the network and forgotten: none is kept, none is written.
+    None is kept, none is written.
     """
     codes, views = (torch.Generator().manual_seed(2 * seed + i) for i in range(2))
     for start in range(0, samples, batch):
         n = min(batch, samples - start)
         w, view = adapter.sample_latents(n, codes), adapter.sample_views(n, views)
-        yield features(eight_bit(adapter.synthesize(w, view).image))
+        yield eight_bit(adapter.synthesize(w, view).image)
 
 
-def read_statistics(path: Path, width: int) -> Gaussian:
-    """Read the statistics of real pictures: `.npy` with features [N, D], or pytorch-fid's `.npz` with `mu` and `sigma`.
+@torch.no_grad()
+def sampled_features(adapter: Adapter, features: Features, samples: int, seed: int, batch: int = 8) -> Iterator[Tensor]:
+    """Give the features [≤ batch, D] of random people, see `sampled_pictures`."""
+    for pictures in sampled_pictures(adapter, samples, seed, batch):
+        yield features(pictures)
+
+
+def judge_features(judge: Embedder) -> Features:
+    """Make a feature network of a recogniser: its unit embeddings."""
+    return lambda images: judge(2 * images - 1)
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """A network that looks at both generators' pictures.
+
+    Attributes:
+        shown: its name as reports show it.
+        real: its statistics of real pictures, where there are any.
+    """
+
+    shown: str
+    features: Features
+    real: Gaussian | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How far a redacted generator's pictures are from the original's, in one network's features.
+
+    Both draw the same people, so that an unchanged generator is exactly 0 away. The references say how far two sets of
+    *different* people of the same size, both drawn by the original, are from each other: less than that is less than
+    chance makes of it.
+
+    Attributes:
+        samples: random people of each set.
+        frechet, frechet_reference: the Fréchet distance; its expectation grows where samples are few.
+        kid, kid_reference: the kernel distance, free of that bias; may be below 0.
+        kid_error, kid_reference_error: their standard errors.
+        delta_real: how much further from real pictures the redacted generator is than the original, by the Fréchet
+            distance; None without statistics of real pictures.
+    """
+
+    network: str
+    samples: int
+    frechet: float
+    frechet_reference: float
+    kid: float
+    kid_error: float
+    kid_reference: float
+    kid_reference_error: float
+    delta_real: float | None
+
+
+@torch.no_grad()
+def fidelity(
+    before: Adapter,
+    after: Adapter,
+    networks: Sequence[FeatureNetwork],
+    samples: int,
+    seed: int,
+    told: Callable[[int, int], None] | None = None,
+) -> list[Fidelity]:
+    """Measure two generators with every network; each picture is drawn once for all of them.
 
     Args:
-        width: the D that they must have.
+        samples: random people of each of three sets: the original's, the redacted's, and other people of the original
+            for the references; at least `FEWEST_SAMPLES`.
+        told: hears how many pictures are done, of how many.
 
     Raises:
-        UsageError: the file cannot be read, or holds something else; nothing in it is run.
+        UsageError: there are too few samples.
     """
-    remedy = f"Give features [N, {width}] as .npy, or mu [{width}] and sigma [{width}, {width}] as .npz."
-    try:
-        loaded = np.load(path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None)
-        if isinstance(loaded, np.ndarray):
-            arrays = {"features": loaded}
-        else:
-            with loaded:
-                arrays = {name: loaded[name] for name in ("mu", "sigma")}
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {path.name} with statistics of real pictures.", "Check its path.") from None
-    except Exception as error:
-        raise UsageError(
-            f"{path.name} cannot be read as statistics of real pictures ({type(error).__name__}).", remedy
-        ) from None
-    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
-    if not all(np.issubdtype(array.dtype, np.floating) for array in arrays.values()):
-        raise UsageError(f"{path.name} holds no floating-point numbers.", remedy)
-    if "features" in arrays:
-        n = shapes["features"][0] if len(shapes["features"]) == 2 else 0
-        if shapes["features"] != (n, width) or n < 2:
-            raise UsageError(f"{path.name} holds an array of shape {shapes['features']}.", remedy)
-        moments = Moments()
-        for start in range(0, n, 4096):
-            moments.add(torch.from_numpy(np.array(arrays["features"][start : start + 4096], dtype=np.float64)))
-        found = moments.gaussian()
-    else:
-        if shapes != {"mu": (width,), "sigma": (width, width)}:
-            raise UsageError(f"{path.name} holds arrays of shapes {shapes['mu']} and {shapes['sigma']}.", remedy)
-        mean, covariance = (torch.from_numpy(arrays[name].astype(np.float64)) for name in ("mu", "sigma"))
-        found = Gaussian(mean, (covariance + covariance.T) / 2)
-    if not (found.mean.isfinite().all() and found.covariance.isfinite().all()):
-        raise UsageError(f"{path.name} holds NaN or Inf.", remedy)
-    return found
+    if samples < FEWEST_SAMPLES:
+        raise UsageError(f"Fidelity needs at least {FEWEST_SAMPLES} samples, not {samples}.", "Ask for more.")
+    if not networks:
+        return []
+
+    def look(adapter: Adapter, seed: int, done: int) -> list[Tensor]:
+        seen: list[list[Tensor]] = []
+        for pictures in sampled_pictures(adapter, samples, seed):
+            seen.append([network.features(pictures).cpu() for network in networks])
+            done += len(pictures)
+            if told:
+                told(done, 3 * samples)
+        return [torch.cat(column) for column in zip(*seen, strict=True)]
+
+    sets = (look(before, seed, 0), look(after, seed, samples), look(before, seed + 1, 2 * samples))
+    return [_compare(network, *features) for network, *features in zip(networks, *sets, strict=True)]
+
+
+def _compare(network: FeatureNetwork, old: Tensor, new: Tensor, others: Tensor) -> Fidelity:
+    a, b, c = (gaussian_of(features) for features in (old, new, others))
+    kid, kid_error = kernel_distance(old, new, paired=True)
+    kid_reference, kid_reference_error = kernel_distance(old, others, paired=False)
+    return Fidelity(
+        network=network.shown,
+        samples=len(old),
+        frechet=frechet_distance(a, b),
+        frechet_reference=frechet_distance(a, c),
+        kid=kid,
+        kid_error=kid_error,
+        kid_reference=kid_reference,
+        kid_reference_error=kid_reference_error,
+        delta_real=frechet_distance(network.real, b) - frechet_distance(network.real, a) if network.real else None,
+    )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from guide_plugin.audit.bystanders import kept_share
+from guide_plugin.audit.picture_distances import JUDGE
 from guide_plugin.recipe import Rules
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.schema import Rule, Verdict
-
-JUDGES_FIDELITY = "judge"
 
 
 def draw_verdict(findings: Findings, rules: Rules, *, judge_is_trainer: bool, reproduced: float | None) -> Verdict:
@@ -97,15 +96,16 @@ def _bystanders(findings: Findings, rules: Rules) -> Iterator[Rule]:
 
 def _about_the_model(findings: Findings, rules: Rules) -> Iterator[Rule]:
     for figures in findings.fidelity:
-        if figures.network == JUDGES_FIDELITY and figures.frechet is not None and figures.frechet_unchanged:
+        if figures.network == JUDGE and figures.frechet is not None and figures.frechet_unchanged:
             ratio = figures.frechet / figures.frechet_unchanged
             yield Rule(
                 name="pictures as a whole",
-                asked=f"at most {rules.frechet:g} times an unchanged generator's",
+                asked=f"at most {rules.frechet:g} times as far as two samples lie apart",
                 measured=ratio,
                 limit=rules.frechet,
                 outcome="pass" if ratio <= rules.frechet else "fail",
-                says=f"the pictures as a whole moved {ratio:.1f} times as far as two samples of the original lie apart",
+                says=f"the pictures as a whole moved {ratio:.2f} times as far as two samples of the original lie apart, "
+                f"{rules.frechet:g} times is allowed",
             )
     yield Rule(
         name="weights finite",

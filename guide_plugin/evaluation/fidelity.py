@@ -8,14 +8,8 @@ from pathlib import Path
 import torch
 
 from guide_plugin.adapter import Adapter
-from guide_plugin.audit.fidelity import (
-    Features,
-    Gaussian,
-    Moments,
-    frechet_distance,
-    read_statistics,
-    sampled_features,
-)
+from guide_plugin.audit.fidelity import Features, sampled_features
+from guide_plugin.audit.frechet import Gaussian, Moments, frechet_distance, read_statistics
 from guide_plugin.errors import UnlearnError
 from guide_plugin.evaluation.record import PAPERS_SAMPLES, Figure
 from guide_plugin.vision.inception import WIDTH, load_inception

@@ -16,6 +16,7 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.fidelity import eight_bit
 from guide_plugin.evaluation.record import Figure
+from guide_plugin.network_file import NetworkFile
 from guide_plugin.operator import Embedder
 from guide_plugin.vision.face_alignment import FaceAligner
 from guide_plugin.vision.iresnet import CURRICULARFACE, IResNet
@@ -49,7 +50,7 @@ def make_measure(recogniser: Embedder, shown: str, device: torch.device) -> Meas
         faces, found = aligner(images)
         return recogniser.embed(faces), found
 
-    return Measure(shown, shown.partition(":")[0] == CURRICULARFACE.name, aligned)
+    return Measure(shown, NetworkFile.parse(shown).name == CURRICULARFACE.name, aligned)
 
 
 @torch.no_grad()

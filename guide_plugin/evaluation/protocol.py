@@ -57,11 +57,11 @@ class _Bench:
             found = find_auxiliary(request.published, Path(request.recipe.hub).stem)
         self.recipe = with_published(request.recipe, found)
         self.plan = prepare(self.recipe, host, display)
-        networks, device = self.plan.recipe.networks, self.plan.teacher.device
+        device = self.plan.teacher.device
         self.released_views = self.plan.teacher.use_released_views()
         self.measure: Measure | None = None
-        if networks.judge and networks.judge != networks.trainer:
-            self.measure = make_measure(self.plan.judge, shown(networks.judge), device)
+        if not self.plan.judge_is_trainer:
+            self.measure = make_measure(self.plan.judge, shown(self.plan.judge_choice), device)
         self.fidelity = Fidelity(
             request.samples,
             request.inception or found.inception,
@@ -112,7 +112,7 @@ class _Bench:
             found.code,
             len(images),
             Reconstruction(
-                judge=shown(plan.recipe.networks.judge or plan.recipe.networks.trainer),
+                judge=shown(plan.judge_choice),
                 similarity=found.similarity.tolist(),
                 losses={name: values.mean().item() for name, values in found.losses.items()},
                 steps=steps,

@@ -13,6 +13,7 @@ from typing import Any
 
 from guide_plugin.adapter import Adapter, Match, RepoListing
 from guide_plugin.errors import HubError, PluginWarning, UnlearnError, UsageError
+from guide_plugin.network_file import NetworkFile
 from guide_plugin.recipe import NetworkChoice, Suggestion, parse
 
 SMALL_JSON = 1 << 20
@@ -134,13 +135,14 @@ def _read_suggestion(folder: Path) -> tuple[Suggestion, tuple[str, ...]]:
         raise UsageError(f"{path} is not valid TOML: {error}.", "Correct or remove it.") from None
     networks, companions = dict(suggestion.networks), []
     for key in NetworkChoice.model_fields.keys() & networks.keys():
-        name, _, file = str(networks[key]).partition(":")
-        if file:
+        chosen = NetworkFile.parse(str(networks[key]))
+        if chosen.file:
+            file = chosen.file.as_posix()
             inside = (folder / file).resolve()
             if not inside.is_relative_to(folder.resolve()):
                 raise UsageError(f"{path} names a file outside the model's folder.", "Correct or remove it.")
             if not inside.is_file():
                 raise UsageError(f"{path} names {file}, which does not exist.", "Fetch the whole model folder again.")
-            networks[key] = f"{name}:{inside}"
+            networks[key] = str(chosen.at(inside))
             companions.append(file)
     return Suggestion(method=suggestion.method, networks=networks), (SUGGESTION, *sorted(set(companions)))

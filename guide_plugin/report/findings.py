@@ -115,7 +115,7 @@ class FidelityFigures(Record):
         network: whose features: "judge", or "Inception (pytorch-fid)".
         samples: random people of each generator.
         frechet: Fréchet distance before to after (with Inception: FID_pre).
-        frechet_unchanged: the same between two disjoint samples of the original: what no change would score.
+        frechet_unchanged: the same between two samples of different people, both the original's.
         kid, kid_unchanged: the kernel distance (unbiased MMD², cubic kernel), likewise.
         delta_real: with statistics of real pictures, the distance to them after less the one before.
         not_measured: why there are no numbers.

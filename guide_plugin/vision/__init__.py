@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from guide_plugin.operator import Embedder
 
 
-def _facenet(weights: Path | None, device: torch.device) -> Embedder:
-    from guide_plugin.vision.facenet import load_facenet
+def _dlib(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.dlib_recogniser import load_dlib
 
-    return load_facenet(weights, device)
+    return load_dlib(weights, device)
+
+
+def _facenet(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.facenet import VGGFACE2, load_facenet
+
+    return load_facenet(VGGFACE2, weights, device)
+
+
+def _facenet_casia(weights: Path | None, device: torch.device) -> Embedder:
+    from guide_plugin.vision.facenet import CASIA, load_facenet
+
+    return load_facenet(CASIA, weights, device)
 
 
 def _small(weights: Path | None, device: torch.device) -> Embedder:
@@ -47,5 +59,7 @@ def unlearn_register_recognisers(register: RegisterRecogniser) -> None:
         "IR-101, which measures in GUIDE's paper: curricularface:CurricularFace_Backbone.pth",
         True,
     )
+    register("dlib", _dlib, "dlib's residual network, which can only judge; needs guide-plugin[dlib]", False)
     register("facenet", _facenet, "InceptionResnetV1 trained on VGGFace2 (facenet-pytorch)", True)
+    register("facenet-casia", _facenet_casia, "InceptionResnetV1 trained on CASIA-WebFace (facenet-pytorch)", True)
     register("small", _small, "a small residual network; needs the file of its weights: small:FILE", True)

@@ -14,7 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from guide_plugin.errors import HubError, UsageError
+from guide_plugin.network_file import NetworkFile
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
+
+VGG16_FILE = "vgg16-397923af.pth"
+"""Torchvision's file of VGG16, in torch's hub cache; torchvision holds what it fetches against the digits in it."""
 
 
 class ConvPerceptual(nn.Module):
@@ -75,6 +79,8 @@ class LpipsVgg(nn.Module):
 
         self.lpips = lpips.LPIPS(net="vgg", pnet_rand=random, verbose=False)
         self.lpips.to(memory_format=torch.channels_last)  # a fifth faster at 512×512 on a CPU
+        fetched = Path(torch.hub.get_dir()) / "checkpoints" / VGG16_FILE
+        self.weights_file = fetched if not random and fetched.is_file() else None
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the same as `ConvPerceptual.features`."""
@@ -96,13 +102,14 @@ def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 
 
 def load_perceptual(choice: str, device: torch.device) -> ConvPerceptual | LpipsVgg:
-    """Load the perceptual network "lpips-vgg" (fetched at first use) or "conv:FILE".
+    """Load the perceptual network "lpips-vgg" (fetched at first use) or "conv:FILE", with or without a hash.
 
     Raises:
         UsageError: there is no such network.
-        HubError: its weights cannot be had, or the file holds another network.
+        HubError: its weights cannot be had, or the file is another one or holds another network.
     """
-    name, _, file = choice.partition(":")
+    chosen = NetworkFile.parse(choice)
+    chosen.check()
     network: ConvPerceptual | LpipsVgg
     if choice == "lpips-vgg":
         try:
@@ -112,12 +119,12 @@ def load_perceptual(choice: str, device: torch.device) -> ConvPerceptual | Lpips
                 f"The VGG16 weights of the perceptual distance cannot be fetched ({error}).",
                 "Connect once, or put torchvision's vgg16 weights into torch's hub cache.",
             ) from error
-    elif name == "conv" and file:
+    elif chosen.name == "conv" and chosen.file:
         try:
-            network = ConvPerceptual.from_state_dict(load_file(file))
+            network = ConvPerceptual.from_state_dict(load_file(chosen.file))
         except (OSError, SafetensorError, KeyError, RuntimeError) as error:
             raise HubError(
-                f"{Path(file).name} does not hold the weights of a perceptual network.", "Fetch or train it again."
+                f"{chosen.file.name} does not hold the weights of a perceptual network.", "Fetch or train it again."
             ) from error
     else:
         raise UsageError(f"There is no perceptual network {choice}.", "Known: lpips-vgg, conv:FILE.")
