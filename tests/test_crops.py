@@ -129,6 +129,18 @@ def test_what_the_photo_does_not_show_is_filled_in_plausibly() -> None:
     assert corner < 0.4 * photo, "far outside there is hardly more than a colour"
 
 
+def test_a_large_photo_is_cut_like_a_small_one() -> None:
+    """Also where it is shrunk on the way, and where the square reaches beyond it."""
+    about = points((120.0, 100.0))[0]
+    image = pattern(about, 0.0)
+    large = image.resize((1560, 1320), Image.Resampling.BICUBIC)
+    for shift in (20.0, -70.0):
+        landmarks = SQUARE + shift
+        crops = [align(image, landmarks, "ffhq", 48), align(large, (landmarks + 0.5) * 6 - 0.5, "ffhq", 48)]
+        assert (crops[0] - crops[1]).abs().mean() < 0.02
+        assert (crops[0] - crops[1])[:, 40:, 40:].abs().max() < 0.08
+
+
 def test_a_models_own_frame_is_told_relative_to_its_familys() -> None:
     frame = face_frame(turned(SQUARE, 90, points((99.5, 59.5))[0]), "ffhq", Crop(scale=1.5, shift=(0.25, 0.125)))
     # The head's right is the picture's lower edge, and its chin points to the left.

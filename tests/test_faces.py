@@ -22,8 +22,8 @@ from hub_adapters.eg3d.cameras import label_facing, orbit_labels
 from tests.conftest import REPOSITORY
 
 SIDE = 64
-DEMO_CROP = Crop(scale=1.11, shift=(0.0, 0.041))
-"""How the renderer frames its people, measured on 200 of them."""
+DEMO_CROP = Crop(scale=1.11, shift=(0.0, 0.042))
+"""How the renderer frames its people: scale 1.107 in pictures of 64 pixels (200), 1.127 in those of 256 (100)."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,11 @@ def detector() -> FaceDetector:
 @pytest.fixture(scope="module")
 def people() -> list[Image.Image]:
     """Six people as the renderer draws them, 64 pixels wide."""
-    numbers = codes(6, 1, torch.Generator().manual_seed(5)).flatten(0, 1)
+    return rendered(6)
+
+
+def rendered(count: int) -> list[Image.Image]:
+    numbers = codes(count, 1, torch.Generator().manual_seed(5)).flatten(0, 1)
     return [Image.fromarray(as_bytes(picture).permute(1, 2, 0).numpy()) for picture in draw(numbers)]
 
 
@@ -103,9 +107,10 @@ def test_where_no_face_is_none_is_found(detector: FaceDetector, size: tuple[int,
         find_face(Image.new("RGB", size, (90, 60, 30)), detector, "Photo 1", side=SIDE)
 
 
-def test_a_rendering_in_a_canvas_comes_back_as_itself(detector: FaceDetector, people: list[Image.Image]) -> None:
+def test_renderings_in_a_canvas_come_back_as_themselves(detector: FaceDetector) -> None:
+    """On average: proportions differ, and turned heads have their eyes aside. Single scales scatter by 4 %."""
     shifts, scales, errors = [], [], []
-    for picture in people:
+    for picture in rendered(20):
         canvas = pasted((picture, 200, 90, 192))
         face = find_face(canvas, detector, side=SIDE)
         frame = face_frame(face.landmarks, "ffhq", DEMO_CROP)
@@ -114,7 +119,7 @@ def test_a_rendering_in_a_canvas_comes_back_as_itself(detector: FaceDetector, pe
         crop = align(canvas, face.landmarks, "ffhq", SIDE, DEMO_CROP)
         itself = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 127.5 - 1
         errors.append((crop - itself)[:, 16:48, 16:48].abs().mean().item())
-    assert torch.stack(shifts).mean(dim=0).norm() < 3.0
+    assert torch.stack(shifts).mean(dim=0).norm() < 2.0
     assert torch.stack(shifts).norm(dim=1).max() < 8.0
     assert abs(sum(scales) / len(scales)) < 0.04
     assert sum(errors) / len(errors) < 0.2

@@ -125,27 +125,32 @@ def cut_out(image: Image.Image, frame: Frame, side: int) -> Image.Image:
     # Pillow counts from the corner of the first pixel.
     corner, right, down = frame.centre + 0.5 - frame.edge - frame.down, 2 * frame.edge, 2 * frame.down
     corners = torch.stack([corner, corner + right, corner + down, corner + right + down])
-    border = 4 * math.ceil(frame.side / side)
+    shrink = max(1, int(frame.side / (2 * side)))
+    border = 4 * shrink
     low = [math.floor(v) - border for v in corners.amin(dim=0).tolist()]
     high = [math.ceil(v) + border for v in corners.amax(dim=0).tolist()]
-    region = _with_surroundings(image, (low[0], low[1], high[0], high[1]), frame.side)
-    shrink = max(1, int(frame.side / (2 * side)))
-    if shrink > 1:
-        region = region.reduce(shrink)
-    corner = (corner - torch.tensor(low)) / shrink
+    region, offset = _with_surroundings(image, (low[0], low[1], high[0], high[1]), shrink, frame.side / shrink)
+    x, y = (corner / shrink + torch.tensor(offset)).tolist()
     drawn = side * max(1, math.ceil(frame.side / shrink / side))
     across, along = (right / shrink / drawn).tolist(), (down / shrink / drawn).tolist()
-    x, y = corner.tolist()
     rows = (across[0], along[0], x, across[1], along[1], y)
     square = region.transform((drawn, drawn), Image.Transform.AFFINE, rows, Image.Resampling.BICUBIC)
     return square.resize((side, side), Image.Resampling.LANCZOS)
 
 
-def _with_surroundings(image: Image.Image, box: tuple[int, int, int, int], side: float) -> Image.Image:
-    """Cut a box (left, upper, right, lower) out of a picture that need not hold all of it.
+def _with_surroundings(
+    image: Image.Image, box: tuple[int, int, int, int], shrink: int, side: float
+) -> tuple[Image.Image, tuple[float, float]]:
+    """Cut a box (left, upper, right, lower) out of a picture that need not hold all of it, and shrink it.
 
     As in FFHQ's alignment, the mirror image of the rest, a blur and the median colour stand for what is missing;
     unlike there, no pixel of the photo itself is changed.
+
+    Args:
+        side: of the face's square in what is returned.
+
+    Returns:
+        The shrunk cut-out, and where it shows the picture's upper left corner.
     """
     inside = (
         min(max(box[0], 0), image.width - 1),
@@ -153,10 +158,11 @@ def _with_surroundings(image: Image.Image, box: tuple[int, int, int, int], side:
         max(min(box[2], image.width), 1),
         max(min(box[3], image.height), 1),
     )
-    part = image.crop(inside)
+    part = image.crop(inside).reduce(shrink) if shrink > 1 else image.crop(inside)
+    left, top, right, bottom = (math.ceil(abs(a - b) / shrink) for a, b in zip(inside, box, strict=True))
+    offset = (left - inside[0] / shrink, top - inside[1] / shrink)
     if inside == box:
-        return part
-    left, top, right, bottom = (abs(a - b) for a, b in zip(inside, box, strict=True))
+        return part, offset
     padded = np.pad(np.asarray(part), ((top, bottom), (left, right), (0, 0)), "reflect")
     height, width = padded.shape[:2]
     y, x = np.ogrid[:height, :width]
@@ -167,4 +173,4 @@ def _with_surroundings(image: Image.Image, box: tuple[int, int, int, int], side:
     median = np.median(padded[:: max(1, height // 100), :: max(1, width // 100)], axis=(0, 1)).astype(np.float32)
     levels = padded + (blurred - padded) * np.clip(outside / (0.06 * side), 0, 1).astype(np.float32)
     levels += (median - levels) * np.clip(outside / (0.3 * side), 0, 1).astype(np.float32)
-    return Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
+    return Image.fromarray(levels.clip(0, 255).round().astype(np.uint8)), offset
