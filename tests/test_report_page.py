@@ -15,7 +15,7 @@ import pytest
 
 from guide_plugin.report import numbers
 from guide_plugin.report.curves import thinned
-from guide_plugin.report.findings import Attack, Findings, RecoveryFigures
+from guide_plugin.report.findings import Attack, Findings, FineTune, RecoveryFigures
 from guide_plugin.report.page import evidence_page, page
 from guide_plugin.report.recovery_words import layered_sentences, leak_sentences, plausible_sentences
 from guide_plugin.report.schema import Report, Verdict
@@ -193,6 +193,24 @@ def test_recovery_is_said_as_it_was_measured() -> None:
     assert "proves little" in weak[1]
     assert "too weak" in weak[2]
     assert plausible_sentences(findings_with(("control", "W", 1, 1))) == []
+
+
+@pytest.mark.parametrize("left", ["attacks", "path", "fine_tune", "nothing", "one step", "no steps"])
+def test_recovery_may_lack_parts(left: str) -> None:
+    findings = findings_with(("subject", "W", 0.9, 0.4))
+    recovery = findings.recovery
+    assert recovery
+    (attack,) = recovery.attacks
+    parts = {
+        "attacks": {"attacks": []},
+        "path": {"path": []},
+        "fine_tune": {"fine_tune": FineTune(photos="subject", steps=[], subject=[], control=[])},
+        "nothing": {"attacks": [], "path": [], "searched": 0},
+        "one step": {"attacks": [attack.model_copy(update={"steps": [9], "before": [0.9], "after": [0.4]})]},
+        "no steps": {"attacks": [attack.model_copy(update={"steps": [], "before": [], "after": []})]},
+    }[left]
+    found = findings.model_copy(update={"recovery": recovery.model_copy(update=parts)})
+    assert not Page(page(passed().model_copy(update={"findings": found}), {})).wrong
 
 
 def test_a_code_per_layer_is_compared_with_what_anyone_gets() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from guide_plugin.report.findings import Attack
 
 NAMES = {
-    "subject": "The person, photo used to unlearn",
+    "subject": "The person",
     "hold-out": "The person, other photos",
     "control": "People who were never unlearned",
     "stranger": "People the model never saw",

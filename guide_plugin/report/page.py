@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from guide_plugin.report import figures, numbers, recovery_words, verdict_words
-from guide_plugin.report.attack_groups import grouped
+from guide_plugin.report.attack_groups import NAMES, grouped
 from guide_plugin.report.limits import limits
 from guide_plugin.report.schema import Report
 
@@ -49,6 +49,7 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
             found=found,
             pictures=shown,
             captions=PUBLISHED,
+            people=NAMES,
             sections=SECTIONS,
             headline=verdict_words.headline(report),
             limits=limits(report),
