@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import guide_plugin
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.audit import Audited, audit
 from guide_plugin.audit.drawing import frontal
+from guide_plugin.audit.targets import Witnesses
 from guide_plugin.audit.verdict import draw_verdict, unaudited
 from guide_plugin.plan import Display, Plan, shown
 from guide_plugin.report.contact_sheet import contact_sheet, png, to_image
@@ -51,8 +53,8 @@ def assess(
         audited = audit(
             teacher,
             redacted,
-            case and case.subject,
-            case.witnesses if case else None,
+            case.subject if case else None,
+            case.witnesses if case else Witnesses(),
             recipe.audit,
             plan.networks,
             plan.judge,
@@ -62,6 +64,7 @@ def assess(
     inversion = case.inversion if case else None
     reproduced = inversion.similarity[0] if inversion else None
     return Report(
+        date=datetime.date.today().isoformat(),
         package_version=guide_plugin.__version__,
         torch_version=torch.__version__,
         device=str(teacher.device),
@@ -84,7 +87,7 @@ def assess(
         trained_parameters=plan.trained_parameters,
         inversion=inversion,
         training=training,
-        findings=audited and audited.findings,
+        findings=audited.findings if audited else None,
         verdict=draw_verdict(
             audited.findings,
             recipe.audit.rules,
@@ -126,7 +129,7 @@ def bystander_sheets(teacher: Adapter, redacted: Adapter, seed: int) -> dict[str
 
 
 def write_pages(folder: Path, report: Report, sheets: Mapping[str, bytes], evidence: Mapping[str, Tensor]) -> None:
-    """Write the pictures of bystanders, `report.html`, and into `private/` the subject's pictures where there are any."""
+    """Write pictures of bystanders, `report.html`, and into `private/` those of the subject where there are any."""
     for name, picture in sheets.items():
         write_whole(folder / name, picture)
     write_whole(folder / "report.html", page(report, sheets).encode())

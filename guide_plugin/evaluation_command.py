@@ -48,7 +48,7 @@ def evaluate(as_json: bool, **options: Any) -> None:
 
     if not options["hub"]:
         raise UsageError("No model is named.", "Give --hub FOLDER, or see `unlearn evaluate --help`.")
-    asked = ("hub", "steps", "lr", "settings", "training_seed", "recogniser", "recogniser_weights")
+    asked: tuple[str, ...] = ("hub", "steps", "lr", "settings", "training_seed", "recogniser", "recogniser_weights")
     asked += ("judge", "perceptual", "device", "precision")
     recipe = recipe_from({**{name: options[name] for name in asked}, "audit": "off"})
     own = ("seed", "in_domain", "out_of_domain", "redacted", "encoder", "inversion_steps", "samples", "inception")

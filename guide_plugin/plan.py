@@ -19,7 +19,7 @@ from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, first_problem, follow
-from guide_plugin.subject import find_subject
+from guide_plugin.subject import cut_faces, find_subject
 from guide_plugin.vision import dlib_recogniser
 from guide_plugin.vision.perceptual import load_perceptual
 
@@ -197,14 +197,17 @@ def default_output(source: Source) -> Path:
 
 def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
     """Say what a run would read, train and write, for `--dry-run`; nothing is written."""
-    subject = find_subject(plan.recipe.subject, plan.teacher)
+    choice = plan.recipe.subject
+    if choice.faces:
+        cut_faces(plan.recipe, plan.teacher)
+    subject_kind = "photo" if choice.faces else find_subject(choice, plan.teacher).kind
     files = {file: plan.source.listing.files[file] for file in (*plan.claim.files, *plan.source.companions)}
     return {
         "model": str(plan.source.folder),
         "adapter": plan.teacher.name,
         "summary": plan.claim.summary,
         "device": str(plan.teacher.device),
-        "subject_kind": subject.kind,
+        "subject_kind": subject_kind,
         "reads": files,
         "operator": plan.operator.name,
         "settings": plan.operator.settings.model_dump(mode="json"),

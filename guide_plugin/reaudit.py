@@ -15,7 +15,7 @@ from guide_plugin.pipeline import Outcome, conclude, reopened, whose
 from guide_plugin.plan import Display, Silent, load_model, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe
-from guide_plugin.report.schema import Report, TrainingFigures
+from guide_plugin.report.schema import Report
 from guide_plugin.run_dir import RunDir
 from guide_plugin.whole_files import write_whole
 
@@ -51,7 +51,11 @@ def audit_run(
 
 
 def audit_models(
-    recipe: Recipe, after: Path, output: Path | None = None, host: PluginHost | None = None, display: Display | None = None
+    recipe: Recipe,
+    after: Path,
+    output: Path | None = None,
+    host: PluginHost | None = None,
+    display: Display | None = None,
 ) -> Outcome:
     """Audit a model that somebody else redacted.
 

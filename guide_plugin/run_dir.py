@@ -128,7 +128,8 @@ class RunDir:
 
     def write_subject(self, tensors: dict[str, Tensor]) -> None:
         """Write the subject's codes and photos, readable by the owner alone."""
-        write_private(self.subject, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        write_private(self.subject, save(held))
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; a kill at any moment leaves the old or the new one."""

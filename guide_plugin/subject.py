@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter
-from guide_plugin.audit.audit import Watcher, Witnesses
+from guide_plugin.audit.audit import Watcher
 from guide_plugin.audit.drawing import embeddings, frontal
 from guide_plugin.audit.effort import effort
 from guide_plugin.audit.statistics import stranger_similarities, threshold
+from guide_plugin.audit.targets import Witnesses
 from guide_plugin.errors import UsageError
 from guide_plugin.inversion import InversionSettings, invert
 from guide_plugin.latent_file import read_code
@@ -43,7 +44,7 @@ class Case:
     """
 
     subject: Subject
-    witnesses: Witnesses = Witnesses()
+    witnesses: Witnesses = field(default_factory=Witnesses)
     inversion: InversionFigures | None = None
     notes: tuple[str, ...] = ()
 
@@ -105,10 +106,7 @@ def find_case(
     if not choice.faces:
         return Case(find_subject(choice, adapter))
     watcher.stage("Finding the faces")
-    cut = _Cutter(recipe, adapter)
-    photos = cut(choice.faces, "--face", choice.face_index, choice.face_box)
-    witnesses = Witnesses(cut(choice.holdout_faces, "--holdout-face"), cut(choice.control_faces, "--control-face"))
-    assert photos is not None
+    photos, witnesses = cut_faces(recipe, adapter)
     watcher.stage("Finding the person in the generator")
     rng = torch.Generator().manual_seed(INVERSION_STREAM + recipe.method.training_seed)
     found = invert(
@@ -145,6 +143,20 @@ def find_case(
     codes = found.code[order]
     subject = Subject(codes[:1], "photo", sorted_photos, codes[1:] if len(codes) > 1 else None)
     return Case(subject, witnesses, figures, tuple(_odd_photos(subject, witnesses, judge, limit)))
+
+
+def cut_faces(recipe: Recipe, adapter: Adapter) -> tuple[Photos, Witnesses]:
+    """Cut the faces out of all photos that the recipe names, at least one `--face`.
+
+    Raises:
+        UsageError: a photo cannot be used.
+    """
+    choice = recipe.subject
+    cut = _Cutter(recipe, adapter)
+    photos = cut(choice.faces, "--face", choice.face_index, choice.face_box)
+    if photos is None:
+        raise UsageError("No photo of the subject is named.", "Give --face FILE.")
+    return photos, Witnesses(cut(choice.holdout_faces, "--holdout-face"), cut(choice.control_faces, "--control-face"))
 
 
 class _Cutter:

@@ -12,20 +12,17 @@ from PIL import Image, ImageDraw
 
 from guide_plugin.report.findings import (
     BINS,
-    Attack,
     BystanderFigures,
     Distribution,
     FidelityFigures,
     Findings,
-    FineTune,
     LeakFigures,
-    PathPoint,
     PhotoFigures,
-    RecoveryFigures,
     Reference,
     SubjectFigures,
     TargetFigures,
 )
+from guide_plugin.report.recovery_figures import Attack, FineTune, PathPoint, RecoveryFigures
 from guide_plugin.report.schema import InversionFigures, Report, Rule, TrainingFigures, Verdict
 
 THRESHOLD = 0.597

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Synthesis, View
-from guide_plugin.audit.audit import Witnesses, audit
+from guide_plugin.audit.audit import audit
 from guide_plugin.audit.bystanders import bystander_figures, kept_share, merged
 from guide_plugin.audit.comparison import Comparison, compare
 from guide_plugin.audit.drawing import middle_view
@@ -21,6 +21,7 @@ from guide_plugin.audit.statistics import (
     stranger_similarities,
     threshold,
 )
+from guide_plugin.audit.targets import Witnesses
 from guide_plugin.audit.verdict import draw_verdict
 from guide_plugin.operator import Photos, Subject
 from guide_plugin.plan import Silent
@@ -34,7 +35,9 @@ QUICK = Audit(bystanders=150, attack_steps=80, controls=2, searched=50)
 FLIPPED = torch.cosine_similarity(SUBJECT[:, 0], SUBJECT[:, 0].flip(1)).item()
 
 
-def measure(after: Painter, before: Painter | None = None, subject: Subject | None = None, **witnesses: Photos) -> Findings:
+def measure(
+    after: Painter, before: Painter | None = None, subject: Subject | None = None, **witnesses: Photos
+) -> Findings:
     subject = subject or Subject(SUBJECT, "seed")
     return audit(
         before or Painter(), after, subject, Witnesses(**witnesses), QUICK, NETWORKS, read_code, 0, Silent()
@@ -99,9 +102,7 @@ def test_a_generator_that_changed_everybody_fails_on_bystanders() -> None:
 
 
 def test_without_a_subject_everybody_else_is_measured_and_nothing_is_passed() -> None:
-    found = audit(
-        Painter(), Painter(), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent()
-    ).findings
+    found = audit(Painter(), Painter(), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent()).findings
     assert found.subject is None
     assert found.recovery is None
     assert found.bystanders.random.median == pytest.approx(1.0)
@@ -153,9 +154,7 @@ def test_the_subject_is_drawn_under_every_view_and_others_frontally() -> None:
             seen.append(view)
             return super().synthesize(w, view)
 
-    audit(
-        Watching(views=views), Painter(views=views), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent()
-    )
+    audit(Watching(views=views), Painter(views=views), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent())
     flat = torch.cat(seen).flatten()
     assert not flat[: QUICK.bystanders].any()
     assert flat[QUICK.bystanders :].any()  # the same person from other sides

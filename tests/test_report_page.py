@@ -15,8 +15,9 @@ import pytest
 
 from guide_plugin.report import numbers
 from guide_plugin.report.curves import thinned
-from guide_plugin.report.findings import Attack, Findings, FineTune, RecoveryFigures
+from guide_plugin.report.findings import Findings
 from guide_plugin.report.page import evidence_page, page
+from guide_plugin.report.recovery_figures import Attack, FineTune, RecoveryFigures
 from guide_plugin.report.recovery_words import layered_sentences, leak_sentences, plausible_sentences
 from guide_plugin.report.schema import Report, Verdict
 from guide_plugin.report.svg import apart

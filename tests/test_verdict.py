@@ -8,7 +8,8 @@ import pytest
 
 from guide_plugin.audit.verdict import draw_verdict, unaudited
 from guide_plugin.recipe import Rules
-from guide_plugin.report.findings import Attack, Distribution, FidelityFigures, Findings
+from guide_plugin.report.findings import Distribution, FidelityFigures, Findings
+from guide_plugin.report.recovery_figures import Attack
 
 SEARCHED = {"path": [], "searched": 1, "search_before": 0.0, "search_after": 0.0}
 

@@ -13,18 +13,20 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.bystanders import bystander_figures
 from guide_plugin.audit.comparison import compare
-from guide_plugin.audit.drawing import embeddings, frontal, middle_view, same_person_similarities
+from guide_plugin.audit.drawing import embeddings, frontal, middle_view, picture, same_person_similarities
 from guide_plugin.audit.effort import effort
-from guide_plugin.audit.picture_distances import fidelity_figures
-from guide_plugin.audit.fine_tune import fine_tune
+from guide_plugin.audit.fine_tune import fine_tune_figures
 from guide_plugin.audit.identity import nearby_codes, photo_figures, subject_figures
 from guide_plugin.audit.leak import leak_figures
-from guide_plugin.audit.recovery import Attempt, Target, attack_figures, attempt, path_figures, search
+from guide_plugin.audit.picture_distances import fidelity_figures
+from guide_plugin.audit.recovery import Attempt, attack_figures, attempt, path_figures, search
 from guide_plugin.audit.statistics import make_reference
 from guide_plugin.audit.target import target_figures
-from guide_plugin.operator import Embedder, Losses, Networks, Photos, Subject
+from guide_plugin.audit.targets import Target, Witnesses, choose_targets
+from guide_plugin.operator import Embedder, Losses, Networks, Subject
 from guide_plugin.recipe import Audit
-from guide_plugin.report.findings import FineTune, Findings, PhotoFigures, RecoveryFigures, SubjectFigures
+from guide_plugin.report.findings import Findings, PhotoFigures, SubjectFigures
+from guide_plugin.report.recovery_figures import RecoveryFigures
 
 PATH_DIRECTIONS = 8
 
@@ -35,14 +37,6 @@ class Watcher(Protocol):
     def stage(self, text: str) -> None: ...
 
     def step(self, step: int, steps: int, losses: Losses) -> None: ...
-
-
-@dataclass(frozen=True)
-class Witnesses:
-    """Photos that only judge: others of the subject, and photos of other people."""
-
-    holdouts: Photos | None = None
-    strangers: Photos | None = None
 
 
 @dataclass(frozen=True)
@@ -152,9 +146,7 @@ class _Audit:
         exact = subject.code if views is None else subject.code.expand(len(views), *subject.code.shape[1:])
         if views is not None:
             views = torch.cat([views, middle_view(views, len(nearby))])
-        seen = compare(
-            self.before, self.after, torch.cat([exact, nearby]), views, self.judge, self.networks.perceptual
-        )
+        seen = compare(self.before, self.after, torch.cat([exact, nearby]), views, self.judge, self.networks.perceptual)
         figures = subject_figures(seen.rows(0, len(exact)), seen.rows(len(exact), len(exact) + len(nearby)))
         self.drawn = seen.before[len(exact) // 2]
         known = [self.drawn[None]]
@@ -171,7 +163,9 @@ class _Audit:
         self, subject: Subject, known: Tensor, people: Tensor, findings: Findings
     ) -> tuple[Findings, dict[str, Tensor]]:
         """Attack both generators, and measure the photos at the codes that the attack on the original found."""
-        targets = self.targets(subject, people)
+        with torch.no_grad():
+            random = self.before.sample_latents(self.effort.random_starts, self.rng)
+        targets = choose_targets(self.before, subject, self.witnesses, people[: self.effort.controls], random)
         common = (self.networks, self.judge, self.effort.attack_steps, self.seed, self.told)
         self.watcher.stage("Searching the original for the same people, to compare with")
         old = attempt(self.before, [target for target in targets if target.both], *common)
@@ -189,8 +183,11 @@ class _Audit:
             searched=self.effort.searched,
             search_before=searched[0],
             search_after=searched[1],
-            fine_tune=self.fine_tune(targets, old) if self.effort.fine_tune else None,
         )
+        if self.effort.fine_tune:
+            self.watcher.stage("Training the redacted model on photos of the subject")
+            tuned = fine_tune_figures(self.after, targets, old, self.networks, self.judge)
+            recovery = recovery.model_copy(update={"fine_tune": tuned})
         self.watcher.stage("Looking for the subject in what changed")
         leak = leak_figures(
             self.before,
@@ -211,31 +208,6 @@ class _Audit:
         }
         return findings.model_copy(update=update), self.evidence(subject, targets, old, new)
 
-    def targets(self, subject: Subject, people: Tensor) -> list[Target]:
-        """Return the pictures to bring back, the subject's first, then hold-outs, strangers and controls.
-
-        A subject without photos is attacked by the original's picture of them; controls are such pictures as well.
-        """
-        view = frontal(self.before, 1)
-        own = subject.photos or Photos(self.picture(self.before, subject.code), view)
-        targets = [
-            Target(photos.images[i : i + 1], None if photos.views is None else photos.views[i : i + 1], who)
-            for photos, who in ((own, "subject"), (self.witnesses.holdouts, "hold-out"), (self.witnesses.strangers, "stranger"))
-            if photos is not None
-            for i in range(len(photos.images))
-        ]
-        controls = people[: self.effort.controls]
-        targets += [Target(self.picture(self.before, w[None]), view, "control") for w in controls]
-        first = targets[0]
-        with torch.no_grad():
-            random = self.before.sample_latents(self.effort.random_starts, self.rng)
-        starts = [("old code", subject.code), *(("random", w[None]) for w in random)]
-        return targets + [Target(first.image, first.view, "subject", w, begins, both=False) for begins, w in starts]
-
-    @torch.no_grad()
-    def picture(self, adapter: Adapter, code: Tensor) -> Tensor:
-        return adapter.synthesize(code, frontal(adapter, len(code))).image
-
     def photos(self, subject: Subject, old: Attempt) -> list[PhotoFigures]:
         """Measure the photos: the subject's at their own codes, hold-outs at those that the attack found."""
         if subject.photos is None:
@@ -253,35 +225,15 @@ class _Audit:
         kept_out = 0 if holdouts is None else len(holdouts.images)
         return photo_figures(self.before, self.after, photographed, found, reconstruction, kept_out, self.judge)
 
-    def fine_tune(self, targets: list[Target], old: Attempt) -> FineTune:
-        """Train the redacted generator on the hold-outs, or the subject's picture, and alike on a control."""
-        self.watcher.stage("Training the redacted model on photos of the subject")
-        who = "hold-out" if self.witnesses.holdouts is not None else "subject"
-        attacked = [target for target in targets if target.both]
-        curves = {}
-        for name in (who, "control"):
-            rows = [i for i, target in enumerate(attacked) if target.who == name]
-            views = [attacked[i].view for i in rows]
-            view = None if views[0] is None else torch.cat([each for each in views if each is not None])
-            images = torch.cat([attacked[i].image for i in rows])
-            steps, curves[name] = fine_tune(
-                self.after, images, old.w.code[rows], view, self.networks, self.judge
-            )
-        return FineTune.model_validate(
-            {"photos": who, "steps": steps, "subject": curves[who], "control": curves["control"]}
-        )
-
-    def evidence(
-        self, subject: Subject, targets: list[Target], old: Attempt, new: Attempt
-    ) -> dict[str, Tensor]:
+    def evidence(self, subject: Subject, targets: list[Target], old: Attempt, new: Attempt) -> dict[str, Tensor]:
         """Return pictures of the subject for the owner's eyes, where they are to be kept."""
         if not self.spec.keep_evidence:
             return {}
         shown = {} if subject.photos is None else {"the photo, as it was cropped": targets[0].image}
         shown |= {
-            "the original at the subject's code": self.picture(self.before, subject.code),
-            "the redacted model at the same code": self.picture(self.after, subject.code),
-            "brought back with a plausible code (W)": self.picture(self.after, new.w.code[:1]),
-            "brought back with a code per layer (W+)": self.picture(self.after, new.w_plus.code[:1]),
+            "the original at the subject's code": picture(self.before, subject.code),
+            "the redacted model at the same code": picture(self.after, subject.code),
+            "brought back with a plausible code (W)": picture(self.after, new.w.code[:1]),
+            "brought back with a code per layer (W+)": picture(self.after, new.w_plus.code[:1]),
         }
         return {caption: image[0] for caption, image in shown.items()}

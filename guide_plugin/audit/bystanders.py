@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from guide_plugin.audit.comparison import Comparison
@@ -34,6 +33,7 @@ def bystander_figures(seen: Comparison, subject: Tensor | None, threshold: float
         neighbours_to_subject=to_subject,
         pixels=distribution(seen.pixels),
         perceptual=distribution(seen.perceptual),
+        lost=int((kept < threshold).sum()),
         merged=merged(seen, threshold),
     )
 

@@ -34,6 +34,12 @@ def under_all_views(adapter: Adapter, codes: Tensor) -> tuple[Tensor, View | Non
 
 
 @torch.no_grad()
+def picture(adapter: Adapter, code: Tensor) -> Tensor:
+    """Return the frontal picture [1, 3, H, W] of one code [1, …]."""
+    return adapter.synthesize(code, frontal(adapter, 1)).image
+
+
+@torch.no_grad()
 def embeddings(adapter: Adapter, codes: Tensor, views: View | None, judge: Embedder) -> Tensor:
     """Return the judge's unit embeddings [n, D], on the CPU, of the pictures of codes [n, …]."""
     parts = []

@@ -8,10 +8,37 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
+from guide_plugin.audit.recovery import Attempt
+from guide_plugin.audit.targets import Target, views_of
 from guide_plugin.operator import Embedder, Networks
+from guide_plugin.report.recovery_figures import FineTune, Who
 from guide_plugin.vision.perceptual import feature_distance
 
 STEPS, MEASURED_EVERY, LR = 100, 10, 1e-3
+
+
+def fine_tune_figures(
+    after: Adapter, targets: list[Target], found: Attempt, networks: Networks, judge: Embedder
+) -> FineTune:
+    """Train the redacted generator on the hold-outs, or else the subject's picture, and alike on the controls.
+
+    Args:
+        targets: of the recovery attack.
+        found: what it found in the original: where the pictures are to be drawn.
+    """
+    attacked = [target for target in targets if target.both]
+    who: Who = "hold-out" if any(target.who == "hold-out" for target in attacked) else "subject"
+    curves: dict[Who, list[float]] = {}
+    steps: list[int] = []
+    people: tuple[Who, ...] = (who, "control")
+    for name in people:
+        rows = [i for i, target in enumerate(attacked) if target.who == name]
+        shown = [attacked[i] for i in rows]
+        images = torch.cat([target.image for target in shown])
+        steps, curves[name] = fine_tune(after, images, found.w.code[rows], views_of(shown), networks, judge)
+    return FineTune.model_validate(
+        {"photos": who, "steps": steps, "subject": curves[who], "control": curves["control"]}
+    )
 
 
 def fine_tune(

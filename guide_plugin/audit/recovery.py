@@ -15,35 +15,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from guide_plugin.adapter import Adapter, View
+from guide_plugin.adapter import Adapter
 from guide_plugin.audit.drawing import embeddings, frontal
+from guide_plugin.audit.targets import Target, views_of
 from guide_plugin.inversion import Inversion, InversionSettings, invert
-from guide_plugin.operator import Embedder, Networks
-from guide_plugin.report.findings import Attack, PathPoint, Who
+from guide_plugin.operator import Embedder, Losses, Networks
+from guide_plugin.report.recovery_figures import Attack, PathPoint
 
 CURVE_POINTS = 10
 FRACTIONS = {"random": (0.05, 0.1, 0.2, 0.35, 0.5), "mean": (0.0, 0.25, 0.5, 0.75, 1.0)}
 
 Told = Callable[[int, int], None]
 """Hears how much is done, of how much."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One picture to bring back: the image [1, 3, H, W], the view [1, …] that it shows, and whose it is.
-
-    Attributes:
-        start: the code [1, *latent_shape] where the search begins; None for the mean code.
-        begins: what `start` is, in the report's word.
-        both: attack the original too; a further attack on the same picture from elsewhere need not.
-    """
-
-    image: Tensor
-    view: View | None
-    who: Who
-    start: Tensor | None = None
-    begins: str = "mean"
-    both: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,12 +43,15 @@ def attempt(
     """Invert every target with `steps` steps in W and as many in W+; equal seeds give both generators equal luck."""
     settings = InversionSettings(steps=steps, judged_every=max(1, steps // CURVE_POINTS), broadcast=1.0)
     images = torch.cat([target.image for target in targets])
-    views = [target.view for target in targets]
-    view = None if views[0] is None else torch.cat([each for each in views if each is not None])
+    view = views_of(targets)
     mean = adapter.mean_latent()
-    found: Tensor = torch.cat([mean if target.start is None else target.start for target in targets])
+    start = torch.cat([mean if target.start is None else target.start for target in targets])
     stages: list[Inversion] = []
     for broadcast in (1.0, 0.0):
+
+        def on_step(step: int, total: int, _: Losses, done: int = len(stages) * steps) -> None:
+            told(done + step * steps // total, 2 * steps)
+
         stages.append(
             invert(
                 adapter,
@@ -76,15 +62,16 @@ def attempt(
                 torch.Generator().manual_seed(seed),
                 replace(settings, broadcast=broadcast),
                 view=view,
-                start=found,
-                on_step=lambda step, of, _, done=len(stages): told(done * of + step, 2 * of),  # type: ignore[misc]
+                start=stages[-1].code if stages else start,
+                on_step=on_step,
             )
         )
-        found = stages[-1].code
     return Attempt(*stages)
 
 
-def attack_figures(targets: list[Target], before: Attempt, after: Attempt, mean: Tensor, typical: float) -> list[Attack]:
+def attack_figures(
+    targets: list[Target], before: Attempt, after: Attempt, mean: Tensor, typical: float
+) -> list[Attack]:
     """Put both attempts side by side.
 
     Args:

@@ -8,15 +8,13 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.drawing import frontal
 from guide_plugin.operator import Embedder
-from guide_plugin.report.findings import TargetFigures
 from guide_plugin.report.contact_sheet import to_image
+from guide_plugin.report.findings import TargetFigures
 from guide_plugin.vision.face_detection import FaceDetector
 
 
 @torch.no_grad()
-def target_figures(
-    before: Adapter, after: Adapter, w_u: Tensor, subject: Tensor, judge: Embedder
-) -> TargetFigures:
+def target_figures(before: Adapter, after: Adapter, w_u: Tensor, subject: Tensor, judge: Embedder) -> TargetFigures:
     """Look at the redacted model's picture of the subject's code [1, …].
 
     Whether it shows a face is only asked where MTCNN finds one in the original's picture.

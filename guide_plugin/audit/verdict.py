@@ -72,8 +72,9 @@ def _subject(findings: Findings) -> Iterator[Rule]:
                 measured=float(target.face_found),
                 limit=1.0,
                 outcome="pass" if target.face_found else "fail",
-                says="there is a face in the subject's place" if target.face_found else "what stands in the subject's "
-                "place is no face, though the original drew one",
+                says="there is a face in the subject's place"
+                if target.face_found
+                else "what stands in the subject's place is no face, though the original drew one",
             )
 
 
@@ -104,8 +105,8 @@ def _about_the_model(findings: Findings, rules: Rules) -> Iterator[Rule]:
                 measured=ratio,
                 limit=rules.frechet,
                 outcome="pass" if ratio <= rules.frechet else "fail",
-                says=f"the pictures as a whole moved {ratio:.2f} times as far as two samples of the original lie apart, "
-                f"{rules.frechet:g} times is allowed",
+                says=f"the pictures as a whole moved {ratio:.2f} times as far as two samples of the original lie "
+                f"apart, {rules.frechet:g} times is allowed",
             )
     yield Rule(
         name="weights finite",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guide_plugin.report.schema import Record
+from guide_plugin.report.record import Record
 
 SCHEMA_VERSION = 1
 

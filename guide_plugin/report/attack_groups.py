@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from guide_plugin.report.findings import Attack
+from guide_plugin.report.recovery_figures import Attack
 
 NAMES = {
     "subject": "The person",

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from guide_plugin.report.attack_groups import AttackGroup, grouped
 from guide_plugin.report.curves import Curve, Range, small_plot, thinned
-from guide_plugin.report.findings import Findings, FineTune, PathPoint
+from guide_plugin.report.findings import Findings
 from guide_plugin.report.numbers import count, plain, three, two
 from guide_plugin.report.plots import Hill, Marks, Upright, strip
+from guide_plugin.report.recovery_figures import FineTune, PathPoint
 from guide_plugin.report.schema import TrainingFigures
 
 
@@ -48,7 +49,7 @@ def bystander_figure(findings: Findings) -> Markup:
     rows: list[Hill | Marks] = [
         Hill(f"{count(everybody.n)} random people, before against after", everybody, "hill same")
     ]
-    if neighbours.n and findings.subject:
+    if neighbours is not None and findings.subject:
         label = f"The {count(neighbours.n)} of them most like the person"
         rows.append(Hill(label, neighbours, "hill same"))
     rules = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from guide_plugin.report.attack_groups import AttackGroup, group_of, grouped
-from guide_plugin.report.findings import Findings, FineTune, LeakFigures
+from guide_plugin.report.findings import Findings, LeakFigures
 from guide_plugin.report.numbers import count, three, two
+from guide_plugin.report.recovery_figures import FineTune
 
 
 def plausible_sentences(findings: Findings) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from guide_plugin.report.findings import Findings, Record
+from pydantic import Field
+
+from guide_plugin.report.findings import Findings
+from guide_plugin.report.record import Record
 
 SCHEMA_VERSION = 2
 
@@ -34,7 +37,7 @@ class Verdict(Record):
 
     outcome: Literal["pass", "fail", "inconclusive"]
     reasons: list[str]
-    rules: list[Rule] = []
+    rules: list[Rule] = Field(default_factory=list)
 
 
 class InversionFigures(Record):
@@ -66,6 +69,7 @@ class Report(Record):
     """One run, or one audit of two given models (then `training`, `operator` and settings are empty or None).
 
     Attributes:
+        date: of the audit, YYYY-MM-DD.
         facts: what the operator says of its prepared run.
         subject_kind: "photo", "seed", "code", "rehearsal", or "none" for an audit without a subject.
         judge_is_trainer: whether the network that trained the forgetting is the only one that judged it.
@@ -81,6 +85,7 @@ class Report(Record):
     """
 
     schema_version: int = SCHEMA_VERSION
+    date: str
     package_version: str
     torch_version: str
     device: str
@@ -96,14 +101,14 @@ class Report(Record):
     judge_is_trainer: bool
     judge_note: str | None = None
     perceptual: str
-    network_files: dict[str, str | None] = {}
+    network_files: dict[str, str | None] = Field(default_factory=dict)
     trained_parameters: int
     inversion: InversionFigures | None = None
     training: TrainingFigures | None
     findings: Findings | None
     verdict: Verdict
     vetoes: list[str]
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
     model_files: dict[str, str]
-    source_files: dict[str, str] = {}
-    versions: dict[str, str] = {}
+    source_files: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)

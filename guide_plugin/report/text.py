@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from guide_plugin.adapter import Inspection
-from guide_plugin.report.findings import Findings, RecoveryFigures
+from guide_plugin.report.findings import Findings
+from guide_plugin.report.recovery_figures import RecoveryFigures
 from guide_plugin.report.schema import Report
 
 LABEL = 46
@@ -17,7 +18,7 @@ LABEL = 46
 def outcome_lines(report: Report, folder: Path, model: Path) -> str:
     """Return the result as the terminal shows it."""
     trained, found = report.training, report.findings
-    facts = {"verdict": report.verdict.outcome}
+    facts: dict[str, str] = {"verdict": report.verdict.outcome}
     if trained is None:
         facts["networks"] = f"{report.judge} judged"
     else:

@@ -39,6 +39,7 @@ from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
 from guide_plugin.errors import UsageError
+from guide_plugin.latent_file import read_code
 from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
 from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
 from guide_plugin.operators.guide.target import (
@@ -49,7 +50,6 @@ from guide_plugin.operators.guide.target import (
     resolve_distance,
     ufo_target,
 )
-from guide_plugin.latent_file import read_code
 
 CPU_PIXELS = 16 * 64 * 64
 """How many pixels, of pictures or features, a CPU draws at once: at 64×64 a whole step, at 256×256 code by code."""

@@ -1,0 +1,86 @@
+"""What the attempts to bring the subject back came to, as frozen records."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from guide_plugin.report.record import Record
+
+Who = Literal["subject", "hold-out", "control", "stranger"]
+Start = Literal["mean", "random", "old code"]
+
+
+class Attack(Record):
+    """One picture, inverted into both generators with the same budget: can they still draw this person?
+
+    Attributes:
+        who: "subject", "hold-out" (other photos of the subject), "control" (people who were never unlearned, drawn by
+            the original), "stranger" (people whom the generator never saw).
+        codes: "W" one code for all layers (plausible: what the generator itself knows), "W+" a code per layer.
+        start: where the search began: "mean", "random", "old code".
+        steps: at which steps `before` and `after` were measured, ascending; the last is the attack's end.
+        before, after: similarity of the picture to the best drawing so far, original and redacted generator; the
+            original is attacked from the mean code alone.
+        distance_before, distance_after: of the code found, to the mean code, in units of the typical random code.
+    """
+
+    who: Who
+    codes: Literal["W", "W+"]
+    start: Start
+    steps: list[int]
+    before: list[float]
+    after: list[float]
+    distance_before: float
+    distance_after: float
+
+
+class PathPoint(Record):
+    """Codes around the subject's old one.
+
+    Attributes:
+        towards: "random" people, or the "mean" code.
+        fraction: how far along the way the codes lie; 0 is the subject's own.
+        before_*, after_*: mean and highest similarity to the original's picture of the subject.
+    """
+
+    towards: Literal["random", "mean"]
+    fraction: float
+    before_mean: float
+    before_max: float
+    after_mean: float
+    after_max: float
+
+
+class FineTune(Record):
+    """A short fine-tune of the redacted generator on hold-out photos (or the subject's, where there are none).
+
+    Attributes:
+        photos: which photos it saw: "hold-out" or "subject".
+        steps: at which steps similarity was measured, 0 first.
+        subject: similarity of what the redacted generator then draws to the subject's photo.
+        control: the same of a person who was never unlearned, the redacted generator fine-tuned on them alike.
+    """
+
+    photos: Literal["hold-out", "subject"]
+    steps: list[int]
+    subject: list[float]
+    control: list[float]
+
+
+class RecoveryFigures(Record):
+    """Can the subject be brought back?
+
+    Attributes:
+        attacks: inversions, see `Attack`.
+        path: codes around the old one.
+        searched: random codes of the redacted generator that were compared with the subject.
+        search_before, search_after: the highest similarity to the subject among them, both generators.
+        fine_tune: only in a full audit.
+    """
+
+    attacks: list[Attack]
+    path: list[PathPoint]
+    searched: int
+    search_before: float
+    search_after: float
+    fine_tune: FineTune | None = None
