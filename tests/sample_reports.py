@@ -112,7 +112,7 @@ def attacks(rng: random.Random, subject_after: float = 0.41) -> list[Attack]:
 def path() -> list[PathPoint]:
     """Return what lies on the ways from the old code."""
     points = []
-    for towards, last in (("random", 0.03), ("target", -0.08)):
+    for towards, last in (("random", 0.03), ("mean", -0.08)):
         for fraction in (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0):
             before = last + (1 - last) * math.exp(-2.4 * fraction**1.5) if fraction < 1 else last
             points.append(

@@ -99,7 +99,7 @@ def _attack_figure(name: str, group: AttackGroup, span: Range) -> Markup:
 def path_figures(findings: Findings) -> list[Markup]:
     """Draw the similarity along the ways from the subject's old code."""
     points = findings.recovery.path if findings.recovery else []
-    titles = {"random": "Towards random people", "target": "Towards the replacement"}
+    titles = {"random": "Towards random people", "mean": "Towards the average face"}
     return [
         _path_figure(f"path-{towards}", titles[towards], some, findings.reference.threshold)
         for towards in titles
