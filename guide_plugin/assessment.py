@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ def assess(
     redacted: Adapter,
     model_files: dict[str, str],
     training: TrainingFigures | None,
+    facts: dict[str, Any],
     display: Display,
     notes: tuple[str, ...] = (),
 ) -> tuple[Report, Audited | None]:
@@ -45,6 +47,7 @@ def assess(
         case: who was unlearned; None where nobody is named.
         model_files: SHA-256 of the redacted model's files.
         training: None where somebody else redacted the model.
+        facts: what the operator said of its prepared run.
         notes: what else the report should tell.
     """
     recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.source.suggestion
@@ -73,7 +76,7 @@ def assess(
         operator=plan.operator.name if training else None,
         subject_kind=case.subject.kind if case else "none",
         settings=plan.operator.settings.model_dump(mode="json") if training else {},
-        facts=plan.operator.facts() if training else {},
+        facts=facts,
         suggested_by_model={
             "method": suggestion.method if training else {},
             "networks": {key: shown(str(value)) for key, value in suggestion.networks.items()},

@@ -136,7 +136,7 @@ def _run(plan: Plan, case: Case, run: RunDir, host: PluginHost, display: Display
         redacted = type(student).load(LocalCheckpoint(run.staging, plan.claim.files), plan.teacher.device)
         figures = TrainingFigures(**vars(training))
         files = hashes(run.staging, all_files(run.staging))
-        report, audited = assess(plan, case, redacted, files, figures, display, saved.notes)
+        report, audited = assess(plan, case, redacted, files, figures, plan.operator.facts(), display, saved.notes)
         return conclude(plan, run, redacted, report, audited, host, run.finish)
     except BaseException as error:
         if isinstance(error, CannotWrite) and run.checkpoint.exists():

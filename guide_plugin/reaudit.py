@@ -40,8 +40,8 @@ def audit_run(
     files = hashes(model, all_files(model))
     if files != before.model_files:
         raise UsageError(f"The model in {model} is not the one that the run wrote.", "Audit it with --before, --after.")
-    report, audited = assess(plan, case, redacted, files, before.training, display)
-    report = report.model_copy(update={"facts": before.facts, "notes": before.notes})
+    report, audited = assess(plan, case, redacted, files, before.training, before.facts, display)
+    report = report.model_copy(update={"notes": before.notes})
 
     def finish(written: dict[str, Any], accepted: bool) -> Path:
         run.write_json(run.report, written)
@@ -80,7 +80,7 @@ def audit_models(
     folder = output or Path("runs") / f"audit-{plan.source.folder.resolve().name}-{now}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists already and is not empty.", "Choose another --output.")
-    report, audited = assess(plan, case, redacted, hashes(source.folder, claim.files), None, display)
+    report, audited = assess(plan, case, redacted, hashes(source.folder, claim.files), None, {}, display)
     folder.mkdir(parents=True, exist_ok=True)
     sheets = bystander_sheets(plan.teacher, redacted, recipe.method.training_seed)
     write_pages(folder, report, sheets, audited.evidence if audited else {})

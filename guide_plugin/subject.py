@@ -30,6 +30,8 @@ from guide_plugin.vision.photos import read_photo
 
 REHEARSAL_SEED = 0
 INVERSION_STREAM = 3 << 32
+ODD = 0.05
+"""Photos less alike than this share of strangers are asked about: photos of one person differ more than codes."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def find_case(
         on_step=watcher.step,
     )
     best = found.similarity.argsort(descending=True, stable=True)
-    limit = recogniser_threshold(recipe, adapter, judge, rng)
+    strangers = strangers_of(recipe, adapter, judge, rng)
+    limit = threshold(strangers, recipe.audit.rules.false_accept)
     reproduced = found.similarity[best[0]].item()
     if reproduced < limit and not choice.force:
         raise UsageError(
@@ -142,7 +145,7 @@ def find_case(
     sorted_photos = Photos(photos.images[order], None if photos.views is None else photos.views[order])
     codes = found.code[order]
     subject = Subject(codes[:1], "photo", sorted_photos, codes[1:] if len(codes) > 1 else None)
-    return Case(subject, witnesses, figures, tuple(_odd_photos(subject, witnesses, judge, limit)))
+    return Case(subject, witnesses, figures, tuple(_odd_photos(subject, witnesses, judge, threshold(strangers, ODD))))
 
 
 def cut_faces(recipe: Recipe, adapter: Adapter) -> tuple[Photos, Witnesses]:
@@ -189,11 +192,10 @@ class _Cutter:
 
 
 @torch.no_grad()
-def recogniser_threshold(recipe: Recipe, adapter: Adapter, judge: Embedder, rng: torch.Generator) -> float:
-    """Return the judge's threshold, measured on random people of the generator."""
+def strangers_of(recipe: Recipe, adapter: Adapter, judge: Embedder, rng: torch.Generator) -> Tensor:
+    """Return the judge's similarities of all pairs among random people of the generator [n]."""
     people = adapter.sample_latents(effort(recipe.audit).bystanders, rng)
-    seen = embeddings(adapter, people, frontal(adapter, len(people)), judge)
-    return threshold(stranger_similarities(seen), recipe.audit.rules.false_accept)
+    return stranger_similarities(embeddings(adapter, people, frontal(adapter, len(people)), judge))
 
 
 @torch.no_grad()

@@ -155,6 +155,7 @@ def passed() -> Report:
             neighbours_to_subject=normal(rng, 20, 0.47, 0.04),
             pixels=normal(rng, 200, 0.034, 0.012, similarity=False),
             perceptual=normal(rng, 200, 0.051, 0.019, similarity=False),
+            lost=3,
             merged=0.00021,
         ),
         fidelity=[
@@ -228,6 +229,7 @@ def passed() -> Report:
         rule("Inception distance", "reported", None, "not measured", "A quick audit leaves it out."),
     ]
     return Report(
+        date="2026-11-25",
         package_version="0.1.0",
         torch_version="2.13.0+cpu",
         device="cpu",

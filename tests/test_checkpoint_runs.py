@@ -14,7 +14,7 @@ from guide_plugin import Recipe, cli, unlearn
 from hub_adapters.stylegan2.network import Generator as Generator2
 from hub_adapters.stylegan3.network import Generator as Generator3
 from tests import checkpoint_files as files
-from tests.conftest import TINY
+from tests.conftest import SMALL_AUDIT, TINY
 
 TINY3 = {
     "z_dim": 8,
@@ -34,13 +34,13 @@ def test_a_folder_with_a_network_pickle_is_redacted_from_start_to_end(
     for name in ("config.json", "model.safetensors"):
         (own_tiny_model / name).unlink()
     files.write_nvidia(own_tiny_model / "ffhq.pkl", files.random_generator(kind, config), config)
-    recipe = Recipe.model_validate({"hub": str(own_tiny_model), "audit": {"bystanders": 20}})
+    recipe = Recipe.model_validate({"hub": str(own_tiny_model), "audit": SMALL_AUDIT})
     outcome = unlearn(recipe, tmp_path / "run")
     assert {"config.json", "model.safetensors", "ffhq.pkl"} <= set(outcome.report.model_files)
     assert outcome.report.training.steps == 4
     assert any(note.startswith("G was replaced") for note in outcome.report.notes)
     assert any(note.startswith("D was emptied") for note in outcome.report.notes)
-    again = unlearn(Recipe.model_validate({"hub": str(outcome.model), "audit": {"bystanders": 20}}), tmp_path / "again")
+    again = unlearn(Recipe.model_validate({"hub": str(outcome.model), "audit": SMALL_AUDIT}), tmp_path / "again")
     assert "ffhq.pkl" not in again.report.model_files  # a folder in our own layout is read and written as such
 
 
@@ -52,7 +52,7 @@ def test_a_single_file_is_a_model_too(tmp_path: Path, tiny_model: Path) -> None:
         "judge": f"small:{tiny_model / 'judge.safetensors'}",
         "perceptual": f"conv:{tiny_model / 'perceptual.safetensors'}",
     }
-    values = {"hub": str(path), "networks": networks, "method": {"settings": {"steps": 1}}, "audit": {"bystanders": 20}}
+    values = {"hub": str(path), "networks": networks, "method": {"settings": {"steps": 1}}, "audit": SMALL_AUDIT}
     outcome = unlearn(Recipe.model_validate(values), tmp_path / "run")
     assert (outcome.model / "ffhq.pkl").is_file()
 

@@ -172,7 +172,11 @@ def test_a_checkpoint_error_names_the_adapter(own_tiny_model: Path, run: Run) ->
         (["--judge", "nobody"], ["nobody", "Known: arcface, curricularface, dlib, facenet, facenet-casia, small"]),
         (["--operator", "magic"], ["magic", "Known: guide"]),
         (["--perceptual", "eyes"], ["eyes", "Known:"]),
-        (["--face", f"{CANARY}.jpg"], ["yet", "--seed or --code"]),
+        (["--face", f"{CANARY}.jpg"], ["--face photo does not exist"]),
+        (["--holdout-face", f"{CANARY}.jpg"], ["--holdout-face needs a --face"]),
+        (["--face", f"{CANARY}.jpg", "--face-box", "1,2"], ["--face-box X,Y,W,H"]),
+        (["--face", f"{CANARY}.jpg", "--face", f"{CANARY}.png", "--face-index", "1"], ["one --face photo"]),
+        (["--face", f"{CANARY}.jpg", "--seed", "1"], ["--seed, by --code or by --face"]),
         (["--seed", str(10**30)], ["seed"]),
         (["--training-seed", str(2**64 - 1)], ["seed"]),
         (["--unknown"], ["--unknown"]),
@@ -188,7 +192,7 @@ def test_a_wrong_option_is_told_in_one_sentence(
 
 def test_two_subjects_are_refused_in_plain_words(tiny_model: Path, run: Run) -> None:
     said = run("--hub", tiny_model, "--seed", 1, "--code", f"{CANARY}.npy")
-    refused(said, 2, "--seed", "--code", "both")
+    refused(said, 2, "--seed", "--code", "not by several")
     assert "Value error" not in said.err
 
 
@@ -325,7 +329,9 @@ def test_a_disk_that_fills_before_the_first_checkpoint_leaves_nothing(
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
-@pytest.mark.parametrize("when", [3, "Writing the redacted model", "Reading it back and measuring"])
+@pytest.mark.parametrize(
+    "when", [3, "Writing the redacted model and reading it back", "Measuring the subject and everybody else"]
+)
 def test_a_disk_that_fills_later_keeps_the_checkpoint_and_nothing_half_written(
     when: int | str, tiny_model: Path, small_disk: Callable[..., Path]
 ) -> None:

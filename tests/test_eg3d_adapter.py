@@ -22,7 +22,7 @@ from hub_adapters.eg3d.config import EG3DConfig
 from hub_adapters.eg3d.interpolation import sample_planes_on_cpu
 from hub_adapters.eg3d.network import Generator
 from tests import checkpoint_files as files
-from tests.conftest import write_companions
+from tests.conftest import SMALL_AUDIT, write_companions
 from tests.test_guide_replay import DATA, load_file
 
 CPU = torch.device("cpu")
@@ -87,7 +87,7 @@ def write_pickle(folder: Path, **changes: Any) -> Path:
 
 
 def unlearn_from(folder: Path, tmp_path: Path) -> Any:
-    recipe = {"hub": str(write_companions(folder)), "subject": {"seed": 3}, "audit": {"bystanders": 20, "nearby": 2}}
+    recipe = {"hub": str(write_companions(folder)), "subject": {"seed": 3}, "audit": SMALL_AUDIT}
     return unlearn(Recipe.model_validate(recipe), tmp_path / "run")
 
 

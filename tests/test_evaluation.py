@@ -29,12 +29,13 @@ from guide_plugin.evaluation.request import Request, shown_settings, with_publis
 from guide_plugin.evaluation.table import evaluation_lines
 from guide_plugin.operator import Losses
 from guide_plugin.vision.iresnet import CURRICULARFACE
+from tests.conftest import SMALL_AUDIT
 
 CANARY = "marie-musterfrau"
 
 
 def request(model: Path, **choices: Any) -> Request:
-    recipe = {"hub": str(model), "method": {"settings": {"steps": 2}}, "audit": {"bystanders": 20}}
+    recipe = {"hub": str(model), "method": {"settings": {"steps": 2}}, "audit": SMALL_AUDIT}
     recipe |= choices.pop("recipe", {})
     return Request(Recipe.model_validate(recipe), **{"samples": 0, "inversion_steps": 3, **choices})
 

@@ -12,7 +12,7 @@ from examples.draw_result import draw
 from examples.host_toolkit import make_toolkit
 from examples.synthetic_faces import measure
 from guide_plugin import Recipe, unlearn
-from tests.conftest import DEMO_MODEL
+from tests.conftest import DEMO_MODEL, SMALL_AUDIT
 
 
 def test_a_toolkit_mounts_us_and_its_gates_count(
@@ -26,7 +26,7 @@ def test_a_toolkit_mounts_us_and_its_gates_count(
 
 def test_the_result_is_drawn(tmp_path: Path) -> None:
     method = {"settings": {"steps": 1}}
-    audit = {"bystanders": 20, "bystander_median": -0.9}
+    audit = {**SMALL_AUDIT, "rules": {"bystander_median": -0.9}}
     recipe = Recipe.model_validate({"hub": str(DEMO_MODEL), "method": method, "audit": audit})
     outcome = unlearn(recipe, tmp_path / "run")
     if outcome.model.name != "model":
@@ -73,7 +73,7 @@ def test_the_person_is_forgotten_in_scenes_that_were_not_trained_on(tmp_path: Pa
         same_scene_before = before[i] @ before[i].T
         hold_outs = (after[i, 1:] * before[i, 1:]).sum(dim=1)
         others = (after * before).sum(dim=2)[torch.arange(people) != i]
-        strangers = outcome.report.findings.strangers
+        strangers = outcome.report.findings.reference.strangers
         print(f"person {i}: other scenes {same_scene_before[0, 1:].mean():.3f} alike before;", end=" ")
         print(f"after: mean {hold_outs.mean():.3f}, highest {hold_outs.max():.3f};", end=" ")
         print(f"strangers' 99 % {strangers.q99:.3f}; others keep {others.median():.3f}")

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from guide_plugin.operator import Networks, Subject
-from guide_plugin.operators.guide.unlearning import Draws, Guide, GuideSettings
+from guide_plugin.operators.guide.draws import Draws
+from guide_plugin.operators.guide.settings import GuideSettings
+from guide_plugin.operators.guide.unlearning import Guide
 from guide_plugin.vision.perceptual import load_perceptual
 from hub_adapters.eg3d.adapter import EG3D
 from tests.conftest import DATA

@@ -29,6 +29,7 @@ from guide_plugin.plugins import PluginInfo
 from guide_plugin.report.schema import Verdict
 from guide_plugin.run_dir import RunRecord
 from hub_adapters.stylegan2.adapter import StyleGAN2
+from tests.conftest import SMALL_AUDIT
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
 BUILT_IN = {"checkpoints", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
@@ -223,16 +224,14 @@ def test_every_gate_is_asked_and_every_refusal_has_a_name() -> None:
 
 
 def recipe_of(model: Path) -> Recipe:
-    return Recipe.model_validate(
-        {"hub": str(model), "audit": {"bystanders": 20, "nearby": 4}, "machine": {"device": "cpu"}}
-    )
+    return Recipe.model_validate({"hub": str(model), "audit": SMALL_AUDIT, "machine": {"device": "cpu"}})
 
 
 @pytest.fixture
 def passing_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every audit end in a pass, so that only gates refuse."""
     passed = Verdict(outcome="pass", reasons=[])
-    monkeypatch.setattr("guide_plugin.pipeline.draw_verdict", lambda *_, **__: passed)
+    monkeypatch.setattr("guide_plugin.assessment.draw_verdict", lambda *_, **__: passed)
 
 
 @pytest.mark.usefixtures("passing_verdict")

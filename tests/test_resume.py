@@ -26,6 +26,7 @@ from guide_plugin.plan import Silent
 from guide_plugin.progress import Lines
 from guide_plugin.run_dir import RunDir
 from guide_plugin.training import Interrupted
+from tests.conftest import SMALL_AUDIT
 
 KILLED = """
 import os, signal, sys
@@ -98,7 +99,7 @@ def recipe_of(model: Path, *, every: int = 10, steps: int = 20, **method: float)
             "hub": str(model),
             "method": {"settings": {"steps": steps}, **method},
             "machine": {"device": "cpu", "checkpoint_every": every},
-            "audit": {"bystanders": 20, "nearby": 4},
+            "audit": SMALL_AUDIT,
         }
     )
 
@@ -122,6 +123,11 @@ def weights(outcome: Outcome) -> dict[str, torch.Tensor]:
     return load_file(outcome.model / "model.safetensors")
 
 
+def measured(outcome: Outcome) -> dict[str, Any]:
+    """Return all that the audit found, without how long it took."""
+    return outcome.report.findings.model_dump(exclude={"seconds"})
+
+
 def same_weights(a: Outcome, b: Outcome) -> bool:
     old, new = weights(a), weights(b)
     return old.keys() == new.keys() and all(torch.equal(old[name], new[name]) for name in old)
@@ -141,7 +147,7 @@ def test_same_seeds_give_the_same_weights(whole: Outcome, tiny_model: Path, tmp_
     again = unlearn(recipe_of(tiny_model), tmp_path / "run", PluginHost())
     assert same_weights(again, whole)
     assert again.report.training.losses == whole.report.training.losses
-    assert again.report.findings == whole.report.findings
+    assert measured(again) == measured(whole)
 
 
 def test_another_training_seed_gives_other_weights(whole: Outcome, tiny_model: Path, tmp_path: Path) -> None:
@@ -163,7 +169,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     resumed = resume(tmp_path / "run", PluginHost())
     assert same_weights(resumed, whole)
     assert resumed.report.training.losses == whole.report.training.losses
-    assert resumed.report.findings == whole.report.findings
+    assert measured(resumed) == measured(whole)
     assert partial_files(tmp_path) == []
     assert {path.name for path in resumed.folder.iterdir()} == {path.name for path in whole.folder.iterdir()}
 
@@ -207,7 +213,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert checkpoint
     assert checkpoint.step == 7
     assert partial_files(folder) == []
-    assert command("resume", *pasted_resume(err), "--json") == 3  # so small a model forgets nobody in 20 steps
+    assert command("resume", *pasted_resume(err), "--json") in {0, 3}
     result = json.loads(capsys.readouterr().out)
     resumed = load_file(Path(result["model"]) / "model.safetensors")
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in weights(whole).items())
@@ -227,7 +233,7 @@ def test_ctrl_c_while_measuring_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(Lines, "stage", StopAt("Reading it back and measuring", KeyboardInterrupt()).stage)
+    monkeypatch.setattr(Lines, "stage", StopAt("Measuring the subject and everybody else", KeyboardInterrupt()).stage)
     assert command("--hub", tiny_model, "--output", tmp_path / "run") == 130
     assert pasted_resume(capsys.readouterr().err) == [str(tmp_path / "run")]
 
@@ -237,7 +243,7 @@ def test_a_run_that_stopped_early_does_not_train_on_when_resumed(tiny_model: Pat
     whole = unlearn(recipe, tmp_path / "whole", PluginHost())
     assert (whole.report.training.steps, whole.report.training.stopped_early) == (25, True)
     with pytest.raises(RuntimeError, match="display is gone"):
-        unlearn(recipe, tmp_path / "run", PluginHost(), StopAt("Reading it back and measuring"))
+        unlearn(recipe, tmp_path / "run", PluginHost(), StopAt("Measuring the subject and everybody else"))
     resumed = resume(tmp_path / "run", PluginHost())
     assert (resumed.report.training.steps, resumed.report.training.stopped_early) == (25, True)
     assert same_weights(resumed, whole)

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from guide_plugin.adapter import LocalCheckpoint
 from guide_plugin.operator import Networks, Subject
-from guide_plugin.operators.guide.unlearning import Draws, Guide, GuideSettings
+from guide_plugin.operators.guide.draws import Draws
+from guide_plugin.operators.guide.settings import GuideSettings
+from guide_plugin.operators.guide.unlearning import Guide
 from guide_plugin.vision.perceptual import feature_distance, load_perceptual
 from guide_plugin.vision.recognition import load_small
 from hub_adapters.checkpoints.model import CONFIG, WEIGHTS

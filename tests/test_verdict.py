@@ -68,6 +68,7 @@ def findings(
                 "neighbours_to_subject": None,
                 "pixels": flat(0.0),
                 "perceptual": flat(0.0),
+                "lost": 0,
                 "merged": 0.0,
             },
             "fidelity": [FidelityFigures(network="judge", samples=200, frechet=ratio / 10, frechet_unchanged=0.1)],

@@ -49,8 +49,8 @@ def attempt(
     stages: list[Inversion] = []
     for broadcast in (1.0, 0.0):
 
-        def on_step(step: int, total: int, _: Losses, done: int = len(stages) * steps) -> None:
-            told(done + step * steps // total, 2 * steps)
+        def on_step(step: int, total: int, _: Losses, stage: int = len(stages)) -> None:
+            told(stage * total + step, 2 * total)
 
         stages.append(
             invert(

@@ -29,19 +29,19 @@ is LPIPS alone, in both.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from guide_plugin.adapter import Adapter, View
+from guide_plugin.adapter import Adapter, Synthesis, View
 from guide_plugin.errors import UsageError
 from guide_plugin.latent_file import read_code
-from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
+from guide_plugin.operator import Losses, Networks, Operator, Subject
+from guide_plugin.operators.guide.aliases import aliases_of, fresh_aliases
+from guide_plugin.operators.guide.draws import Draws
 from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
+from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.operators.guide.target import (
     PAPER_ALPHA_MAX,
     PAPER_D,
@@ -53,41 +53,6 @@ from guide_plugin.operators.guide.target import (
 
 CPU_PIXELS = 16 * 64 * 64
 """How many pixels, of pictures or features, a CPU draws at once: at 64×64 a whole step, at 256×256 code by code."""
-
-
-class GuideSettings(OperatorSettings):
-    """GUIDE's options; the defaults are the paper's."""
-
-    lr: PositiveFloat = Field(1e-4, description="Adam's learning rate")
-    d: PositiveFloat | Literal["paper", "data"] = Field("paper", description="distance of the target from the mean")
-    alpha_max: PositiveFloat | Literal["paper", "data"] = Field("paper", description="reach of the neighbours")
-    neighbours: PositiveInt = Field(2, description="neighbours of the subject per step")
-    bystanders: PositiveInt = Field(2, description="random codes kept in place per step")
-    features_weight: NonNegativeFloat = Weights().features
-    perceptual_weight: NonNegativeFloat = Weights().perceptual
-    identity_weight: NonNegativeFloat = Weights().identity
-    global_weight: NonNegativeFloat = 1.0
-    micro_batch: PositiveInt | None = Field(None, description="codes per forward pass; by default what is fastest")
-    low_memory: bool = Field(False, description="trade time for memory from the start, not only where it runs out")
-    w_avg: Path | None = Field(None, description="file of the mean code; by default the generator's own")
-    reproduce_published: bool = Field(False, description="repeat what is odd in the released code, see the module")
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The random part of one step.
-
-    Attributes:
-        w_r: random codes that give the neighbours their directions [neighbours, *latent_shape].
-        alpha: how far each neighbour goes [neighbours], U(0, alpha_max).
-        w_g: random codes that must stay in place [bystanders, *latent_shape].
-        view: one view [1, …] that all pictures of the step share, or None.
-    """
-
-    w_r: Tensor
-    alpha: Tensor
-    w_g: Tensor
-    view: View | None
 
 
 class Guide(Operator[GuideSettings]):
@@ -119,6 +84,8 @@ class Guide(Operator[GuideSettings]):
         self.micro_batch = s.micro_batch or self.fastest_micro_batch()
         self.alpha_dtype = torch.float64 if s.reproduce_published else torch.float32
         self.target_look: Look | None = None
+        self.aliases = aliases_of(subject, teacher, networks.recogniser, s, rng)
+        self.done = 0
         self.optimizer = torch.optim.Adam(
             [parameter for _, parameter in student.trainable_parameters()],
             lr=s.lr,
@@ -134,7 +101,8 @@ class Guide(Operator[GuideSettings]):
     @torch.no_grad()
     def fastest_micro_batch(self) -> int:
         """Return how many codes to draw at once: the whole step on a GPU, on a CPU as many as are small together."""
-        pictures = 1 + self.settings.neighbours + self.settings.bystanders
+        s = self.settings
+        pictures = 1 + s.neighbours + s.bystanders + (s.aliases_per_step if s.aliases else 0)
         if self.student.device.type != "cpu":
             return pictures
         views = self.teacher.audit_views()
@@ -148,6 +116,7 @@ class Guide(Operator[GuideSettings]):
             "alpha_max": self.alpha_max,
             "mean_distance": self.scale,
             "subject_distance": self.subject_distance,
+            "aliases": 0 if self.aliases is None else len(self.aliases),
         }
 
     def draw(self) -> Draws:
@@ -161,6 +130,7 @@ class Guide(Operator[GuideSettings]):
                 ),
                 w_g=self.teacher.sample_latents(s.bystanders, self.rng),
                 view=self.teacher.sample_views(1, self.rng),
+                aliases=None if self.aliases is None else fresh_aliases(self.aliases, s.aliases_per_step, self.rng),
             )
 
     def step(self) -> Losses:
@@ -178,12 +148,18 @@ class Guide(Operator[GuideSettings]):
                     raise
             # Outside the handler, which holds on to the failed pass's tensors.
             self.micro_batch = (self.micro_batch + 1) // 2
+        if self.settings.lr_decay:
+            share = 0.5 + 0.5 * math.cos(math.pi * self.done / self.settings.steps)
+            self.optimizer.param_groups[0]["lr"] = self.settings.lr * share
         self.optimizer.step()
+        self.done += 1
         return self.named_terms(parts)
 
     def backward(self, draws: Draws) -> Distance:
         """Add the gradients of one step's loss to the student's; return its parts per picture, detached."""
         offsets = neighbour_offsets(self.w_u, draws.w_r, draws.alpha)
+        if draws.aliases is not None:
+            offsets = torch.cat([offsets, draws.aliases - self.w_u])
         students = torch.cat([self.w_u, (self.w_u + offsets).to(self.w_u.dtype), draws.w_g])
         teachers = torch.cat([self.w_t, (self.w_t + offsets).to(self.w_u.dtype), draws.w_g])
         compared = 1 + len(offsets)
@@ -196,26 +172,31 @@ class Guide(Operator[GuideSettings]):
             ):
                 target = self.look_at_teacher(teachers[chosen], draws.view, k, holds_target=start == 0)
                 drawn = self.student.synthesize(students[chosen], _for_each(draws.view, students[chosen]))
-                apart = distance(look(drawn, self.networks, k), target)
+                apart = distance(self.look(drawn, k), target)
             self.loss(apart, k).backward()
             chunks.append(Distance(*(part.detach() for part in apart)))
         return Distance(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
 
     def loss(self, apart: Distance, k: int) -> Tensor:
         """Return local + adjacency loss of the first `k` pictures plus the weighted global loss of the others."""
-        local_and_adjacency = apart._replace(lpips=apart.lpips[:k]).total(self.weights)
-        return local_and_adjacency + self.settings.global_weight * apart.lpips[k:].sum()
+        local_and_adjacency = apart._replace(lpips=apart.lpips[:k], id=apart.id[:k]).total(self.weights)
+        kept = apart.lpips[k:].sum() + self.settings.bystander_identity_weight * apart.id[k:].sum()
+        return local_and_adjacency + self.settings.global_weight * kept
+
+    def look(self, drawn: Synthesis, k: int) -> Look:
+        """Look at pictures, the first `k` of them in full; at the identity of all where bystanders' counts."""
+        return look(drawn, self.networks, k, len(drawn.image) if self.settings.bystander_identity_weight else k)
 
     @torch.no_grad()
     def look_at_teacher(self, codes: Tensor, view: View | None, k: int, holds_target: bool) -> Look:
         """Look at the teacher's pictures of `codes`; the target itself, first of its chunk, is looked at once a run."""
         if not holds_target or view is not None:
-            return look(self.teacher.synthesize(codes, _for_each(view, codes)), self.networks, k)
+            return self.look(self.teacher.synthesize(codes, _for_each(view, codes)), k)
         if self.target_look is None:
-            self.target_look = look(self.teacher.synthesize(codes[:1]), self.networks, 1)
+            self.target_look = self.look(self.teacher.synthesize(codes[:1]), 1)
         if len(codes) == 1:
             return self.target_look
-        return join(self.target_look, look(self.teacher.synthesize(codes[1:]), self.networks, k - 1))
+        return join(self.target_look, self.look(self.teacher.synthesize(codes[1:]), k - 1))
 
     def named_terms(self, parts: Distance) -> Losses:
         """Return the loss terms of a step by name, unweighted and summed over pictures, and their weighted total."""
@@ -226,19 +207,24 @@ class Guide(Operator[GuideSettings]):
             "local_id": parts.id[0],
             "adjacency_mse": parts.mse[1:].sum(),
             "adjacency_lpips": parts.lpips[1:k].sum(),
-            "adjacency_id": parts.id[1:].sum(),
+            "adjacency_id": parts.id[1:k].sum(),
             "global_lpips": parts.lpips[k:].sum(),
+            **({"global_id": parts.id[k:].sum()} if len(parts.id) > k else {}),
             "total": self.loss(parts, k),
         }
 
     def state_dict(self) -> dict[str, Tensor]:
         per_parameter = self.optimizer.state_dict()["state"]
-        return {f"{i}.{name}": tensor for i, state in per_parameter.items() for name, tensor in state.items()}
+        moments = {f"{i}.{name}": tensor for i, state in per_parameter.items() for name, tensor in state.items()}
+        return {"done": torch.tensor(self.done), **moments}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         whole = self.optimizer.state_dict()
         whole["state"] = {}
+        self.done = int(state["done"])
         for key, tensor in state.items():
+            if key == "done":
+                continue
             i, name = key.split(".")
             whole["state"].setdefault(int(i), {})[name] = tensor
         self.optimizer.load_state_dict(whole)

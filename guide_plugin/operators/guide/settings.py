@@ -1,0 +1,34 @@
+"""GUIDE's options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from guide_plugin.operator import OperatorSettings
+from guide_plugin.operators.guide.losses import Weights
+
+
+class GuideSettings(OperatorSettings):
+    """GUIDE's options; the defaults are the paper's."""
+
+    lr: PositiveFloat = Field(1e-4, description="Adam's learning rate")
+    d: PositiveFloat | Literal["paper", "data"] = Field("paper", description="distance of the target from the mean")
+    alpha_max: PositiveFloat | Literal["paper", "data"] = Field("paper", description="reach of the neighbours")
+    neighbours: PositiveInt = Field(2, description="neighbours of the subject per step")
+    bystanders: PositiveInt = Field(2, description="random codes kept in place per step")
+    features_weight: NonNegativeFloat = Weights().features
+    perceptual_weight: NonNegativeFloat = Weights().perceptual
+    identity_weight: NonNegativeFloat = Weights().identity
+    global_weight: NonNegativeFloat = 1.0
+    aliases: NonNegativeInt = Field(0, description="searches for other codes of the subject, to unlearn them too")
+    aliases_per_step: PositiveInt = Field(5, description="of them, fresh ones drawn each step")
+    alias_similarity: float = Field(0.6, gt=-1, lt=1, description="how like the subject an alias has to be")
+    bystander_identity_weight: NonNegativeFloat = Field(0.0, description="what bystanders' identity counts for")
+    lr_decay: bool = Field(False, description="let the learning rate fall to nothing along half a cosine")
+    micro_batch: PositiveInt | None = Field(None, description="codes per forward pass; by default what is fastest")
+    low_memory: bool = Field(False, description="trade time for memory from the start, not only where it runs out")
+    w_avg: Path | None = Field(None, description="file of the mean code; by default the generator's own")
+    reproduce_published: bool = Field(False, description="repeat what is odd in the released code, see the module")
