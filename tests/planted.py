@@ -39,6 +39,9 @@ class Painter:
     def audit_views(self) -> View | None:
         return self.views
 
+    def sample_views(self, n: int, rng: torch.Generator) -> View | None:
+        return None if self.views is None else self.views[torch.randint(len(self.views), (n,), generator=rng)]
+
     def mean_latent(self) -> Tensor:
         return MEAN.expand(1, LAYERS, WIDTH)
 

@@ -29,7 +29,7 @@ from guide_plugin.recipe import Audit, Rules
 from guide_plugin.report.findings import BINS, Findings
 from guide_plugin.report.schema import Verdict
 from guide_plugin.vision.perceptual import ConvPerceptual
-from tests.planted import NETWORKS, SUBJECT, Painter, read_code, swapped_within, without_subject
+from tests.planted import NETWORKS, SUBJECT, Painter, fading_from, read_code, swapped_within, without_subject
 
 QUICK = Audit(bystanders=150, attack_steps=80, controls=2, searched=50)
 FLIPPED = torch.cosine_similarity(SUBJECT[:, 0], SUBJECT[:, 0].flip(1)).item()
@@ -122,6 +122,14 @@ def test_photos_and_holdouts_are_measured_on_their_own() -> None:
     assert holdout.code_after_max == pytest.approx(1.0, abs=1e-5)
     rules = {rule.name: rule.outcome for rule in judged(found).rules}
     assert (rules["subject's photos"], rules["hold-out photos"]) == ("pass", "fail")
+
+
+def test_who_was_unlearned_is_found_where_the_two_models_differ_most() -> None:
+    found = measure(Painter(fading_from)).leak
+    assert found is not None
+    assert found.change > 2 * found.change_random
+    assert found.found > found.by_chance
+    assert found.found > 0.7
 
 
 def test_an_audit_with_equal_seeds_is_equal_and_draws_others_with_another() -> None:
