@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from guide_plugin.report.schema import Report, TrainingFigures
 from guide_plugin.run_dir import RunDir, RunRecord
 from guide_plugin.subject import Case, find_case
 from guide_plugin.training import Interrupted, Training, train
-from guide_plugin.whole_files import CannotWrite, sha256, write_private
+from guide_plugin.whole_files import CannotWrite, json_bytes, sha256, write_private
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def carry_out(plan: Plan, case: Case, folder: Path, host: PluginHost, display: D
         run.write_subject(case.tensors())
         files = hashes(plan.source.folder, (*plan.claim.files, *plan.source.companions))
         recipe = {"recipe": plan.recipe.model_dump(mode="json"), "files": files, **case.told()}
-        write_private(run.recipe, (json.dumps(recipe, indent=2, ensure_ascii=False) + "\n").encode())
+        write_private(run.recipe, json_bytes(recipe))
         return _run(plan, case, run, host, display)
     except BaseException:
         if not run.checkpoint.exists():

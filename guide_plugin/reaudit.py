@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe
 from guide_plugin.report.schema import Report
 from guide_plugin.run_dir import RunDir
-from guide_plugin.whole_files import write_whole
+from guide_plugin.whole_files import json_bytes, write_whole
 
 
 def audit_run(
@@ -84,7 +83,6 @@ def audit_models(
     folder.mkdir(parents=True, exist_ok=True)
     sheets = bystander_sheets(plan.teacher, redacted, recipe.method.training_seed)
     write_pages(folder, report, sheets, audited.evidence if audited else {})
-    written = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / "report.json", written.encode())
+    write_whole(folder / "report.json", json_bytes(report.model_dump(mode="json")))
     reasons = () if report.verdict.outcome == "pass" else tuple(report.verdict.reasons)
     return Outcome(folder, source.folder, report, reasons)

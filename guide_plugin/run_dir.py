@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from guide_plugin.errors import UsageError
-from guide_plugin.whole_files import CannotWrite, replacing, write_private, write_whole, writing
+from guide_plugin.whole_files import CannotWrite, json_bytes, replacing, write_private, write_whole, writing
 
 CHECKPOINT_FORMAT = "1"
 
@@ -124,7 +124,7 @@ class RunDir:
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file, whole or not at all."""
-        write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        write_whole(path, json_bytes(value))
 
     def write_subject(self, tensors: dict[str, Tensor]) -> None:
         """Write the subject's codes and photos, readable by the owner alone."""

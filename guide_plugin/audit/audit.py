@@ -98,16 +98,16 @@ class _Audit:
         known: Tensor | None = None
         if self.subject is not None:
             own, known = self.measure_subject(self.subject)
-        self.compared = compare(
+        compared = compare(
             self.before, self.after, people, frontal(self.before, len(people)), self.judge, self.networks.perceptual
         )
-        same = same_person_similarities(self.before, people, self.compared.before, self.judge, self.rng)
-        reference = make_reference(self.compared.before, same, self.spec.rules.false_accept)
+        same = same_person_similarities(self.before, people, compared.before, self.judge, self.rng)
+        reference = make_reference(compared.before, same, self.spec.rules.false_accept)
         findings = Findings(
             level="full" if self.spec.level == "full" else "quick",
             seconds=0.0,
             reference=reference,
-            bystanders=bystander_figures(self.compared, known, reference.threshold),
+            bystanders=bystander_figures(compared, known, reference.threshold),
             fidelity=fidelity_figures(
                 self.before, self.after, self.judge, self.spec, self.effort, self.seed, self.told
             ),
