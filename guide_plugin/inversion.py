@@ -12,7 +12,6 @@ coordinates).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,12 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
-from guide_plugin.code_distribution import CodeDistribution, measure_distribution
+from guide_plugin.code_distribution import CodeDistribution, descend, measure_distribution
 from guide_plugin.errors import UsageError
 from guide_plugin.operator import Embedder, Losses, PerceptualFeatures
 from guide_plugin.vision.perceptual import feature_distance
-
-RISE, FALL = 0.05, 0.25
 
 
 @dataclass(frozen=True)
@@ -183,52 +180,33 @@ class _Scene:
 
     def search(self, first: Tensor, distribution: CodeDistribution, told: Callable[[int, Losses], None]) -> Tensor:
         """Return the codes [n, *latent_shape] that Adam finds from `first` on."""
-        steps, shape = self.settings.steps, first.shape
+        steps = self.settings.steps
         if steps == 0:
             return first
-        u = distribution.within(distribution.white(first.reshape(len(first), -1, shape[-1])))
+        u = distribution.white_layers(first)
         layers = u.shape[1]
         in_w = round((self.settings.broadcast or 0) * steps) if layers > 1 else 0
+
+        def seek(u: Tensor, begin: int, end: int) -> Tensor:
+            def loss(code: Tensor, step: int) -> Tensor:
+                return self.loss(code, begin + step, told)
+
+            return descend(distribution, u, first.shape, end - begin, self.settings.lr, loss)
+
         if in_w:
-            u = self.descend(u.mean(dim=1, keepdim=True), distribution, shape, range(in_w), told)
+            u = seek(u.mean(dim=1, keepdim=True), 0, in_w)
         if in_w < steps:
-            u = self.descend(u.expand(-1, layers, -1), distribution, shape, range(in_w, steps), told)
-        return distribution.code(u).expand(-1, layers, -1).reshape(shape)
+            u = seek(u.expand(-1, layers, -1), in_w, steps)
+        return distribution.spread(u, first.shape)
 
-    def descend(
-        self,
-        u: Tensor,
-        distribution: CodeDistribution,
-        shape: torch.Size,
-        steps: range,
-        told: Callable[[int, Losses], None],
-    ) -> Tensor:
-        """Take these steps with Adam from the white coordinates `u` [n, 1 or layers, k] on, each drawn back inside."""
-        layers = math.prod(shape[1:-1])
-        u = u.clone().requires_grad_(True)
-        optimiser = torch.optim.Adam([u], lr=self.settings.lr)
-        weights = {name: getattr(self.settings, name) for name in ("pixels", "perceptual", "identity")}
-        every = self.settings.judged_every
-        for step in steps:
-            optimiser.param_groups[0]["lr"] = self.settings.lr * ramp((step - steps.start + 0.5) / len(steps))
-            optimiser.zero_grad()
-            code = distribution.code(u).expand(-1, layers, -1).reshape(shape)
-            drawn = self.draw(code)
-            if every and step % every == 0:
-                self.look(step, drawn)
-            parts = self.losses(drawn)
-            total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-            if not total.isfinite():
-                raise UsageError("The search for a picture's code came to NaN or Inf.", "Check the model.")
-            total.backward()
-            optimiser.step()
-            with torch.no_grad():
-                u.copy_(distribution.within(u))
-            told(step + 1, {**{name: part.detach().mean() for name, part in parts.items()}, "total": total.detach()})
-        return u.detach()
-
-
-def ramp(done: float) -> float:
-    """Return the share of the learning rate at this share of the steps: up in the first 5 %, down in the last 25 %."""
-    rise, fall = min(1.0, done / RISE), min(1.0, (1 - done) / FALL)
-    return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
+    def loss(self, code: Tensor, step: int, told: Callable[[int, Losses], None]) -> Tensor:
+        """Return the weighted loss of codes, summed over pictures; the judge looks in between where it is to."""
+        drawn, every = self.draw(code), self.settings.judged_every
+        if every and step % every == 0:
+            self.look(step, drawn)
+        parts = self.losses(drawn)
+        total = torch.stack([getattr(self.settings, name) * part for name, part in parts.items()]).sum()
+        if not total.isfinite():
+            raise UsageError("The search for a picture's code came to NaN or Inf.", "Check the model.")
+        told(step + 1, {**{name: part.detach().mean() for name, part in parts.items()}, "total": total.detach()})
+        return total

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from guide_plugin.adapter import Adapter
+from guide_plugin.adapter import Adapter, View
 from guide_plugin.audit.drawing import embeddings, frontal
 from guide_plugin.audit.recovery import Told
-from guide_plugin.code_distribution import measure_distribution
-from guide_plugin.inversion import ramp
+from guide_plugin.code_distribution import descend, measure_distribution
 from guide_plugin.operator import Embedder
 from guide_plugin.report.findings import LeakFigures
 
@@ -37,25 +36,18 @@ def leak_figures(
     """
     distribution = measure_distribution(before, rng)
     random = before.sample_latents(starts, rng)
-    layers, width = w_u[0].numel() // w_u.shape[-1], w_u.shape[-1]
     found = []
     for done in range(0, starts, BATCH):
         chosen = random[done : done + BATCH]
         view = frontal(before, len(chosen))
-        u = distribution.within(distribution.white(chosen.reshape(len(chosen), -1, width).mean(dim=1, keepdim=True)))
-        u.requires_grad_(True)
-        optimiser = torch.optim.Adam([u], lr=LR)
-        for step in range(steps):
-            optimiser.param_groups[0]["lr"] = LR * ramp((step + 0.5) / steps)
-            optimiser.zero_grad()
-            code = distribution.code(u).expand(-1, layers, -1).reshape(chosen.shape)
+
+        def likeness(code: Tensor, step: int, view: View | None = view, done: int = done) -> Tensor:
+            told(done * steps + (step + 1) * len(code), starts * steps)
             apart = before.synthesize(code, view).image - after.synthesize(code, view).image
-            (-apart.abs().flatten(1).mean(dim=1).sum()).backward()
-            optimiser.step()
-            with torch.no_grad():
-                u.copy_(distribution.within(u))
-            told(done * steps + (step + 1) * len(chosen), starts * steps)
-        found.append(distribution.code(u.detach()).expand(-1, layers, -1).reshape(chosen.shape))
+            return -apart.abs().flatten(1).mean(dim=1).sum()
+
+        u = distribution.white_layers(chosen).mean(dim=1, keepdim=True)
+        found.append(distribution.spread(descend(distribution, u, chosen.shape, steps, LR, likeness), chosen.shape))
     codes = torch.cat(found)
     alike, by_chance = (
         (embeddings(before, w, frontal(before, starts), judge) @ subject.T).amax(dim=1) for w in (codes, random)

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
-from guide_plugin.code_distribution import measure_distribution
-from guide_plugin.inversion import ramp
+from guide_plugin.code_distribution import descend, measure_distribution
 from guide_plugin.operator import Embedder, Subject
 from guide_plugin.operators.guide.settings import GuideSettings
 
@@ -73,29 +72,22 @@ def find_aliases(
         n: how many searches; those that end below `least` similarity are left out.
     """
     distribution = measure_distribution(generator, rng)
-    width = w_u.shape[-1]
-    layers = w_u[0].numel() // width
     found = []
     for start in range(0, n, BATCH):
         k = min(BATCH, n - start)
+        seen = None if view is None else view.expand(k, *view.shape[1:])
+
+        def similarity(code: Tensor, seen: View | None = seen) -> Tensor:
+            return (recogniser(generator.synthesize(code, seen).image) * wanted).sum(dim=1)
+
         with torch.no_grad():
             share = NEAREST + (FARTHEST - NEAREST) * torch.rand(k, generator=rng)
             first = w_u.lerp(generator.sample_latents(k, rng), share.view(-1, *[1] * (w_u.dim() - 1)).to(w_u))
-            first = first.reshape(k, -1, width).mean(dim=1, keepdim=True)
-        u = distribution.within(distribution.white(first)).requires_grad_(True)
-        optimiser = torch.optim.Adam([u], lr=LR)
-        seen = None if view is None else view.expand(k, *view.shape[1:])
-        for step in range(STEPS + 1):
-            code = distribution.code(u).expand(-1, layers, -1).reshape(k, *w_u.shape[1:])
-            similarity = (recogniser(generator.synthesize(code, seen).image) * wanted).sum(dim=1)
-            if step < STEPS:
-                optimiser.param_groups[0]["lr"] = LR * ramp((step + 0.5) / STEPS)
-                optimiser.zero_grad()
-                (-similarity.sum()).backward()
-                optimiser.step()
-                with torch.no_grad():
-                    u.copy_(distribution.within(u))
-        found.append(Found(code.detach(), similarity.detach()))
+        u = distribution.white_layers(first).mean(dim=1, keepdim=True)
+        u = descend(distribution, u, first.shape, STEPS, LR, lambda code, step: -similarity(code).sum())
+        code = distribution.spread(u, first.shape)
+        with torch.no_grad():
+            found.append(Found(code, similarity(code)))
     codes, similarities = (torch.cat(parts) for parts in zip(*found, strict=True))
     kept = similarities >= least
     return Found(codes[kept], similarities[kept])
