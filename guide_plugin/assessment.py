@@ -13,7 +13,7 @@ from torch import Tensor
 
 import guide_plugin
 from guide_plugin.adapter import Adapter
-from guide_plugin.audit.audit import Audited, audit
+from guide_plugin.audit.audit import Audited, Examination
 from guide_plugin.audit.drawing import frontal
 from guide_plugin.audit.targets import Witnesses
 from guide_plugin.audit.verdict import draw_verdict, unaudited
@@ -53,7 +53,7 @@ def assess(
     recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.source.suggestion
     audited: Audited | None = None
     if recipe.audit.level != "off":
-        audited = audit(
+        audited = Examination(
             teacher,
             redacted,
             case.subject if case else None,
@@ -63,7 +63,7 @@ def assess(
             plan.judge,
             AUDIT_STREAM + recipe.method.training_seed,
             display,
-        )
+        ).run()
     inversion = case.inversion if case else None
     reproduced = inversion.similarity[0] if inversion else None
     return Report(

@@ -16,7 +16,7 @@ from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe
 from guide_plugin.report.schema import Report
 from guide_plugin.run_dir import RunDir
-from guide_plugin.whole_files import json_bytes, write_whole
+from guide_plugin.whole_files import json_bytes, make_new, write_whole
 
 
 def audit_run(
@@ -77,10 +77,8 @@ def audit_models(
     case = whose(plan, host, display) if named else None
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = output or Path("runs") / f"audit-{plan.source.folder.resolve().name}-{now}"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists already and is not empty.", "Choose another --output.")
+    make_new(folder)
     report, audited = assess(plan, case, redacted, hashes(source.folder, claim.files), None, {}, display)
-    folder.mkdir(parents=True, exist_ok=True)
     sheets = bystander_sheets(plan.teacher, redacted, recipe.method.training_seed)
     write_pages(folder, report, sheets, audited.evidence if audited else {})
     write_whole(folder / "report.json", json_bytes(report.model_dump(mode="json")))

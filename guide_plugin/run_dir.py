@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from guide_plugin.errors import UsageError
-from guide_plugin.whole_files import CannotWrite, json_bytes, replacing, write_private, write_whole, writing
+from guide_plugin.whole_files import json_bytes, make_new, replacing, write_private, write_whole, writing
 
 CHECKPOINT_FORMAT = "1"
 
@@ -87,16 +87,9 @@ class RunDir:
         Raises:
             UsageError: the folder holds something already, or cannot be written.
         """
-        try:
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                raise UsageError(
-                    f"{folder} exists already and is not empty.",
-                    f"Choose another --output, or go on with: unlearn resume {shlex.quote(str(folder))}",
-                )
-            folder.mkdir(parents=True, exist_ok=True)
+        make_new(folder, f"Choose another --output, or go on with: unlearn resume {shlex.quote(str(folder))}")
+        with writing(folder):
             (folder / "private").mkdir(mode=0o700)
-        except OSError as error:
-            raise CannotWrite(folder, error) from None
         return cls(folder)
 
     @classmethod

@@ -56,6 +56,18 @@ def write_private(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
+def make_new(folder: Path, remedy: str = "Choose another --output.") -> None:
+    """Make a folder that holds nothing yet.
+
+    Raises:
+        UsageError: it holds something already, or cannot be made.
+    """
+    with writing(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} exists already and is not empty.", remedy)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn a failure to write below `path` into `CannotWrite`."""

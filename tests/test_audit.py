@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Synthesis, View
-from guide_plugin.audit.audit import audit
+from guide_plugin.audit.audit import Examination
 from guide_plugin.audit.bystanders import bystander_figures, kept_share, merged
 from guide_plugin.audit.comparison import Comparison, compare
 from guide_plugin.audit.drawing import middle_view
@@ -39,9 +39,13 @@ def measure(
     after: Painter, before: Painter | None = None, subject: Subject | None = None, **witnesses: Photos
 ) -> Findings:
     subject = subject or Subject(SUBJECT, "seed")
-    return audit(
-        before or Painter(), after, subject, Witnesses(**witnesses), QUICK, NETWORKS, read_code, 0, Silent()
-    ).findings
+    return (
+        Examination(
+            before or Painter(), after, subject, Witnesses(**witnesses), QUICK, NETWORKS, read_code, 0, Silent()
+        )
+        .run()
+        .findings
+    )
 
 
 def judged(found: Findings, judge_is_trainer: bool = False, reproduced: float | None = None) -> Verdict:
@@ -103,7 +107,7 @@ def test_a_generator_that_changed_everybody_fails_on_bystanders() -> None:
 
 
 def test_without_a_subject_everybody_else_is_measured_and_nothing_is_passed() -> None:
-    found = audit(Painter(), Painter(), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent()).findings
+    found = Examination(Painter(), Painter(), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent()).run().findings
     assert found.subject is None
     assert found.recovery is None
     assert found.bystanders.random.median == pytest.approx(1.0)
@@ -163,7 +167,8 @@ def test_the_subject_is_drawn_under_every_view_and_others_frontally() -> None:
             seen.append(view)
             return super().synthesize(w, view)
 
-    audit(Watching(views=views), Painter(views=views), None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent())
+    painters = Watching(views=views), Painter(views=views)
+    Examination(*painters, None, Witnesses(), QUICK, NETWORKS, read_code, 0, Silent()).run()
     flat = torch.cat(seen).flatten()
     assert not flat[: QUICK.bystanders].any()
     assert flat[QUICK.bystanders :].any()  # the same person from other sides

@@ -47,49 +47,33 @@ class Audited:
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def audit(
-    before: Adapter,
-    after: Adapter,
-    subject: Subject | None,
-    witnesses: Witnesses,
-    spec: Audit,
-    networks: Networks,
-    judge: Embedder,
-    seed: int,
-    watcher: Watcher,
-) -> Audited:
-    """Measure what unlearning did to the subject and to everybody else.
+@dataclass
+class Examination:
+    """One audit of two models: what unlearning did to the subject and to everybody else.
 
-    Args:
+    Attributes:
         subject: None where nobody is named: then only everybody else is measured.
         networks: what the attacker has: the perceptual network and the recogniser that trained.
         judge: what every similarity is measured with.
         seed: where the random draws of the audit start, none of which the training used.
     """
-    return _Audit(before, after, subject, witnesses, spec, networks, judge, seed, watcher).run()
 
+    before: Adapter
+    after: Adapter
+    subject: Subject | None
+    witnesses: Witnesses
+    spec: Audit
+    networks: Networks
+    judge: Embedder
+    seed: int
+    watcher: Watcher
 
-class _Audit:
-    """One audit under way, part by part; the parts share the random people and the subject's embeddings."""
-
-    def __init__(
-        self,
-        before: Adapter,
-        after: Adapter,
-        subject: Subject | None,
-        witnesses: Witnesses,
-        spec: Audit,
-        networks: Networks,
-        judge: Embedder,
-        seed: int,
-        watcher: Watcher,
-    ) -> None:
-        self.before, self.after, self.subject, self.witnesses = before, after, subject, witnesses
-        self.spec, self.effort, self.networks, self.judge = spec, effort(spec), networks, judge
-        self.seed, self.watcher = seed, watcher
-        self.rng = torch.Generator().manual_seed(seed)
+    def __post_init__(self) -> None:
+        self.effort = effort(self.spec)
+        self.rng = torch.Generator().manual_seed(self.seed)
 
     def run(self) -> Audited:
+        """Measure everything, part by part; the parts share the random people and the subject's embeddings."""
         begun = time.perf_counter()
         self.watcher.stage("Measuring the subject and everybody else")
         with torch.no_grad():

@@ -31,7 +31,7 @@ from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import SubjectChoice
 from guide_plugin.subject import Case as Known
 from guide_plugin.subject import find_subject
-from guide_plugin.whole_files import replacing
+from guide_plugin.whole_files import make_new, replacing
 
 NO_PICTURES = "the subject has no other pictures in this case"
 INVERSION_STREAM = 3 << 32
@@ -200,9 +200,7 @@ def evaluate(
     bench = _Bench(request, host, display)
     people = bench.people()
     folder = output or default_folder(bench.plan)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists already and is not empty.", "Choose another --output.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_new(folder)
     try:
         evaluation = Evaluation(
             package_version=guide_plugin.__version__,
