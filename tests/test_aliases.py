@@ -1,10 +1,13 @@
-"""Aliases: other codes that draw the subject, on a planted generator and in the operator."""
+"""Who is near the subject: other codes that draw them, and other people who look like them; on a planted generator."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from guide_plugin.errors import UsageError
 from guide_plugin.operators.guide.aliases import find_aliases, fresh_aliases
+from guide_plugin.operators.guide.lookalikes import find_lookalikes
 from tests.planted import SUBJECT, Painter, read_code
 
 
@@ -32,3 +35,20 @@ def test_fresh_aliases_lie_on_lines_through_pairs() -> None:
     assert torch.allclose(fresh[:, 1], 2 * fresh[:, 0], atol=1e-6)
     assert -0.31 < fresh[:, 0].min() < -0.1
     assert 1.1 < fresh[:, 0].max() < 1.31
+
+
+def test_lookalikes_are_the_most_alike_who_are_somebody_else() -> None:
+    generator = Painter()
+    wanted = read_code(generator.synthesize(SUBJECT).image)
+
+    def search(below: float) -> torch.Tensor:
+        return find_lookalikes(generator, wanted, None, read_code, torch.Generator().manual_seed(0), below)
+
+    alike = (read_code(generator.synthesize(search(0.6)).image) @ wanted.T)[:, 0]
+    people = generator.sample_latents(2048, torch.Generator().manual_seed(1))
+    random = (read_code(generator.synthesize(people).image) @ wanted.T)[:, 0]
+    assert len(alike) == 204
+    assert alike.max() < 0.6
+    assert alike.min() > random.quantile(0.85)
+    with pytest.raises(UsageError, match="everybody looks like the subject"):
+        search(-0.999999)

@@ -43,14 +43,19 @@ def aliases_of(
     """Return codes of the subject [k, *latent_shape], of all photos and found ones; None where only one is known."""
     known = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
     if settings.aliases:
-        views, photos = generator.audit_views(), subject.photos
-        view = None if views is None else views[len(views) // 2][None]
-        with torch.no_grad():
-            image = generator.synthesize(subject.code, view).image if photos is None else photos.images[:1]
-            wanted = recogniser(image)
+        wanted, view = appearance(subject, generator, recogniser)
         least, n = settings.alias_similarity, settings.aliases
         known.append(find_aliases(generator, subject.code, wanted, view, recogniser, rng, n, least).codes)
     return torch.cat(known) if len(known) > 1 else None
+
+
+@torch.no_grad()
+def appearance(subject: Subject, generator: Adapter, recogniser: Embedder) -> tuple[Tensor, View | None]:
+    """Return the recogniser's embedding of the subject [1, D], of a photo where there is one, and the frontal view."""
+    views, photos = generator.audit_views(), subject.photos
+    view = None if views is None else views[len(views) // 2][None]
+    image = generator.synthesize(subject.code, view).image if photos is None else photos.images[:1]
+    return recogniser(image), view
 
 
 def find_aliases(

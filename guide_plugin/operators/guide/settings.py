@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from guide_plugin.operator import OperatorSettings
 from guide_plugin.operators.guide.losses import Weights
@@ -27,8 +27,16 @@ class GuideSettings(OperatorSettings):
     aliases_per_step: PositiveInt = Field(5, description="of them, fresh ones drawn each step")
     alias_similarity: float = Field(0.6, gt=-1, lt=1, description="how like the subject an alias has to be")
     bystander_identity_weight: NonNegativeFloat = Field(0.0, description="what bystanders' identity counts for")
+    lookalikes: NonNegativeInt = Field(0, description="of the bystanders per step, those who look like the subject")
+    project_conflicts: bool = Field(False, description="where forgetting goes against preserving, let it give way")
     lr_decay: bool = Field(False, description="let the learning rate fall to nothing along half a cosine")
     micro_batch: PositiveInt | None = Field(None, description="codes per forward pass; by default what is fastest")
     low_memory: bool = Field(False, description="trade time for memory from the start, not only where it runs out")
     w_avg: Path | None = Field(None, description="file of the mean code; by default the generator's own")
     reproduce_published: bool = Field(False, description="repeat what is odd in the released code, see the module")
+
+    @model_validator(mode="after")
+    def _some_of_them(self) -> Self:
+        if self.lookalikes > self.bystanders:
+            raise ValueError("lookalikes are some of the bystanders: at most as many")
+        return self

@@ -38,9 +38,11 @@ from guide_plugin.adapter import Adapter, Synthesis, View
 from guide_plugin.errors import UsageError
 from guide_plugin.latent_file import read_code
 from guide_plugin.operator import Losses, Networks, Operator, Subject
-from guide_plugin.operators.guide.aliases import aliases_of, fresh_aliases
+from guide_plugin.operators.guide.aliases import aliases_of, appearance, fresh_aliases
 from guide_plugin.operators.guide.draws import Draws
+from guide_plugin.operators.guide.lookalikes import find_lookalikes
 from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
+from guide_plugin.operators.guide.projection import project_off
 from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.operators.guide.target import (
     PAPER_ALPHA_MAX,
@@ -85,9 +87,14 @@ class Guide(Operator[GuideSettings]):
         self.alpha_dtype = torch.float64 if s.reproduce_published else torch.float32
         self.target_look: Look | None = None
         self.aliases = aliases_of(subject, teacher, networks.recogniser, s, rng)
+        self.lookalikes: Tensor | None = None
+        if s.lookalikes:
+            seen = appearance(subject, teacher, networks.recogniser)
+            self.lookalikes = find_lookalikes(teacher, *seen, networks.recogniser, rng, s.alias_similarity)
         self.done = 0
+        self.trained = [parameter for _, parameter in student.trainable_parameters()]
         self.optimizer = torch.optim.Adam(
-            [parameter for _, parameter in student.trainable_parameters()],
+            self.trained,
             lr=s.lr,
             fused=student.device.type in {"cpu", "cuda"},
         )
@@ -128,10 +135,22 @@ class Guide(Operator[GuideSettings]):
                 alpha=(self.alpha_max * torch.rand(s.neighbours, generator=self.rng, dtype=self.alpha_dtype)).to(
                     self.w_u.device, non_blocking=True
                 ),
-                w_g=self.teacher.sample_latents(s.bystanders, self.rng),
+                w_g=self.sample_bystanders(),
                 view=self.teacher.sample_views(1, self.rng),
                 aliases=None if self.aliases is None else fresh_aliases(self.aliases, s.aliases_per_step, self.rng),
             )
+
+    def sample_bystanders(self) -> Tensor:
+        s = self.settings
+        if self.lookalikes is None:
+            return self.teacher.sample_latents(s.bystanders, self.rng)
+        chosen = torch.randint(len(self.lookalikes), (s.lookalikes,), generator=self.rng)
+        return torch.cat(
+            [
+                self.teacher.sample_latents(s.bystanders - s.lookalikes, self.rng),
+                self.lookalikes[chosen.to(self.w_u.device)],
+            ]
+        )
 
     def step(self) -> Losses:
         return self.step_with(self.draw())
@@ -162,7 +181,25 @@ class Guide(Operator[GuideSettings]):
             offsets = torch.cat([offsets, draws.aliases - self.w_u])
         students = torch.cat([self.w_u, (self.w_u + offsets).to(self.w_u.dtype), draws.w_g])
         teachers = torch.cat([self.w_t, (self.w_t + offsets).to(self.w_u.dtype), draws.w_g])
-        compared = 1 + len(offsets)
+        compared, view = 1 + len(offsets), draws.view
+        if not self.settings.project_conflicts:
+            return self.accumulate(students, teachers, compared, view)
+        changed = self.accumulate(students[:compared], teachers[:compared], compared, view)
+        forgetting = self.take_gradients()
+        kept = self.accumulate(students[compared:], teachers[compared:], 0, view)
+        preserving = self.take_gradients()
+        for parameter, f, p in zip(self.trained, project_off(forgetting, preserving), preserving, strict=True):
+            parameter.grad = f + p
+        return Distance(*(torch.cat(parts) for parts in zip(changed, kept, strict=True)))
+
+    def take_gradients(self) -> list[Tensor]:
+        """Return the gradients gathered so far, and begin anew."""
+        taken = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.trained]
+        self.optimizer.zero_grad()
+        return taken
+
+    def accumulate(self, students: Tensor, teachers: Tensor, compared: int, view: View | None) -> Distance:
+        """Add the gradients of codes against their teacher's, the first `compared` in full, a micro-batch at a time."""
         chunks = []
         for start in range(0, len(students), self.micro_batch):
             chosen = slice(start, start + self.micro_batch)
@@ -170,8 +207,8 @@ class Guide(Operator[GuideSettings]):
             with torch.autocast(
                 self.student.device.type, self.networks.precision, enabled=self.networks.precision != torch.float32
             ):
-                target = self.look_at_teacher(teachers[chosen], draws.view, k, holds_target=start == 0)
-                drawn = self.student.synthesize(students[chosen], _for_each(draws.view, students[chosen]))
+                target = self.look_at_teacher(teachers[chosen], view, k, holds_target=start == 0 < k)
+                drawn = self.student.synthesize(students[chosen], _for_each(view, students[chosen]))
                 apart = distance(self.look(drawn, k), target)
             self.loss(apart, k).backward()
             chunks.append(Distance(*(part.detach() for part in apart)))
