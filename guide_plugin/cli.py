@@ -22,7 +22,7 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 
 
 @click.group(invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 100})
-@click.option("--hub", metavar="FOLDER", help="The model: a local folder.")
+@click.option("--hub", metavar="MODEL", help="The model: ORG/NAME[@REVISION] on the Hub, a folder or a file.")
 @with_options(SUBJECT)
 @click.option("--output", type=FILE, help="The run folder to make [runs/MODEL-DATE-TIME].")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
@@ -46,7 +46,7 @@ def command(context: click.Context, **options: Any) -> None:
     """Take a person out of a face generator, and measure whether it worked."""
     if context.invoked_subcommand is None:
         if not options["hub"]:
-            raise UsageError("No model is named.", "Give --hub FOLDER, or see `unlearn --help`.")
+            raise UsageError("No model is named.", "Give --hub ORG/NAME or --hub FOLDER, or see `unlearn --help`.")
         _unlearn(options)
 
 

@@ -153,10 +153,12 @@ class Recipe(Part):
     """One run, whole.
 
     Attributes:
-        hub: a local folder with the model.
+        hub: the model: a folder, a file, or "ORG/NAME[@REVISION]" on the Hub.
+        file: which weight file of the model, where it has several.
     """
 
     hub: str
+    file: str | None = None
     subject: SubjectChoice = SubjectChoice()
     photos: Photos = Photos()
     method: Method = Method()
