@@ -1,44 +1,48 @@
-"""Everything that a run was asked to do, as one frozen record that can be written down and replayed."""
+"""Everything that a run was asked to do, as one frozen record that can be written down and replayed.
+
+`unlearn init` writes these fields as a recipe file: their descriptions, and their example where they have one, else
+their default.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from guide_plugin.errors import UsageError
 
-RecogniserChoice = str
-"""A recogniser's name, with the file of its weights where it needs one, and that file's hash: see `NetworkFile`."""
+Network = Annotated[str, "NAME, NAME:FILE or NAME:FILE#sha256=HEX"]
+"""A frozen network's name, with the file of its weights where it needs one, and that file's hash: see `NetworkFile`."""
 
 
 class Part(BaseModel):
-    """A part of a recipe: frozen, unknown keys refused."""
+    """A part of a recipe: frozen, unknown keys refused; what stands below a field describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SubjectChoice(Part):
-    """Who is to be unlearned; with nothing said, a random person of the generator as a rehearsal.
+    """Who is to be unlearned; with nothing said, a random person of the generator as a rehearsal."""
 
-    Attributes:
-        faces: photos of the person; the first one's code is the subject's code.
-        holdout_faces: photos of the same person that only judge.
-        control_faces: photos of other people, whom the recovery attack tries too.
-        face_index: which face it is, counted from the left from 1, in photos that show several.
-        face_box: which face it is: the one in this box (left, top, width, height in pixels).
-        force: go on where the generator cannot reproduce the person.
-    """
-
-    seed: int | None = Field(default=None, ge=0, lt=2**32)
-    code: Path | None = None
-    faces: tuple[Path, ...] = ()
-    holdout_faces: tuple[Path, ...] = ()
-    control_faces: tuple[Path, ...] = ()
-    face_index: PositiveInt | None = None
-    face_box: tuple[float, float, float, float] | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**32, examples=[7])
+    """The person that the generator draws from this seed."""
+    code: Path | None = Field(default=None, examples=["code.npy"])
+    """The person of this latent code: a .safetensors, .npy or .pt file."""
+    faces: tuple[Path, ...] = Field(default=(), examples=[["photo.jpg"]])
+    """Photos of the person; the first one's code is the subject's code."""
+    holdout_faces: tuple[Path, ...] = Field(default=(), examples=[["another-photo.jpg"]])
+    """Photos of the same person that only judge."""
+    control_faces: tuple[Path, ...] = Field(default=(), examples=[["somebody-else.jpg"]])
+    """Photos of other people, whom the recovery attack tries too."""
+    face_index: PositiveInt | None = Field(default=None, examples=[1])
+    """Which face it is, counted from the left from 1, in a photo that shows several."""
+    face_box: tuple[float, float, float, float] | None = Field(default=None, examples=[[40, 30, 200, 200]])
+    """Which face it is: the one in this box (left, top, width, height in pixels)."""
     force: bool = False
+    """Go on where the generator cannot reproduce the person."""
 
     @model_validator(mode="after")
     def _one_at_most(self) -> Self:
@@ -56,88 +60,79 @@ class SubjectChoice(Part):
 class Photos(Part):
     """How photos become codes.
 
-    Attributes:
-        crop_scale, crop_shift: how the frame of the model's training pictures differs from its family's usual one: its
-            side multiplied by the one, its centre moved by the other times the side.
-        encoder: a network that guesses the code, "NAME" or "NAME:FILE"; by default the search starts at the mean code.
-        steps: of the search.
+    The model's training pictures may be framed otherwise than its family's usual ones; photos are cropped as they are.
     """
 
     crop_scale: PositiveFloat = 1.0
+    """The side of the frame, in multiples of the usual one's."""
     crop_shift: tuple[float, float] = (0.0, 0.0)
-    encoder: str | None = None
+    """How far the centre of the frame is moved, right and down, in multiples of the usual side."""
+    encoder: Network | None = Field(default=None, examples=["NAME:FILE"])
+    """A network that guesses the code, "NAME" or "NAME:FILE"; by default the search starts at the mean code."""
     steps: PositiveInt = 200
+    """Steps of the search."""
 
 
 class Method(Part):
-    """How to unlearn.
-
-    Attributes:
-        operator: the operator's name.
-        settings: the operator's own options; what is absent has its default.
-        training_seed: where every random draw of the training starts.
-        stop_below: stop early once the training recogniser's similarity of the subject before and after is lower.
-    """
+    """How to unlearn."""
 
     operator: str = "guide"
+    """The operator's name."""
     settings: dict[str, Any] = Field(default_factory=dict)
+    """The operator's own options; what is absent has its default."""
     training_seed: int = Field(default=0, ge=0, lt=2**32)
-    stop_below: float | None = Field(default=None, gt=-1, lt=1)
+    """Where every random draw of the training starts."""
+    stop_below: float | None = Field(default=None, gt=-1, lt=1, examples=[0.0])
+    """Stop early once the training recogniser's similarity of the subject before and after is lower."""
 
 
 class NetworkChoice(Part):
-    """The frozen networks: what the loss sees, who trains the forgetting, and who judges it.
+    """The frozen networks, each "NAME", "NAME:FILE" or "NAME:FILE#sha256=HEX"."""
 
-    Each is "NAME", "NAME:FILE" or "NAME:FILE#sha256=HEX". Without a judge, dlib judges where it is installed, and the
-    trainer itself where it is not.
-    """
-
-    perceptual: str = "lpips-vgg"
-    trainer: RecogniserChoice = "facenet"
-    judge: RecogniserChoice | None = None
+    perceptual: Network = "lpips-vgg"
+    """What compares pictures in the loss."""
+    trainer: Network = "facenet"
+    """The recogniser that trains the forgetting."""
+    judge: Network | None = Field(default=None, examples=["dlib"])
+    """Another one, that judges it; by default dlib where it is installed, and the trainer itself where it is not."""
 
 
 class Rules(Part):
-    """What a pass asks for.
-
-    Attributes:
-        false_accept: the share of strangers' pairs that the recogniser's threshold lets through. The subject has to
-            stay below that threshold: at their own code, nearby, in their photos, after an attack with plausible codes.
-        bystander_median: how much of themselves bystanders keep, the median: 1 is unchanged, 0 is like a stranger.
-        bystander_q05: the same of the twentieth who changed most.
-        frechet: the highest Fréchet distance before to after in the judge's features, in multiples of the distance
-            between two samples of the original.
-    """
+    """What a pass asks for."""
 
     false_accept: float = Field(default=0.001, gt=0, le=0.05)
+    """The share of strangers' pairs that the recogniser's threshold lets through. The subject has to stay below that
+    threshold: at their own code, nearby, in their photos, after an attack with plausible codes."""
     bystander_median: float = Field(default=0.9, gt=-1, lt=1)
+    """How much of themselves bystanders keep, the median: 1 is unchanged, 0 is like a stranger."""
     bystander_q05: float = Field(default=0.6, gt=-1, lt=1)
+    """The same of the twentieth who changed most."""
     frechet: PositiveFloat = 1.0
+    """The highest Fréchet distance before to after in the judge's features, in multiples of the distance between two
+    samples of the original."""
 
 
 class Audit(Part):
-    """How much is measured; what is None has the level's number, see `audit.effort`.
-
-    Attributes:
-        level: "quick" for minutes, "full" for a release, "off" measures nothing and passes nothing.
-        bystanders: random codes drawn before and after.
-        attack_steps: of each inversion in the recovery attack, in W and again in W+.
-        controls: people who are attacked though nobody unlearned them.
-        searched: random codes of the redacted generator that are compared with the subject.
-        samples: pictures of each generator for Inception's distances.
-        inception, real_statistics: files for them, see `unlearn evaluate`.
-        keep_evidence: keep the subject's pictures in the run's private folder.
-    """
+    """How much is measured; what is not set has the level's number, see `audit.effort`."""
 
     level: Literal["quick", "full", "off"] = "quick"
-    bystanders: int | None = Field(default=None, ge=20)
-    attack_steps: PositiveInt | None = None
-    controls: PositiveInt | None = None
-    searched: PositiveInt | None = None
-    samples: int | None = Field(default=None, ge=2)
-    inception: Path | None = None
-    real_statistics: Path | None = None
+    """Either "quick" for minutes, or "full" for a release; "off" measures nothing and passes nothing."""
+    bystanders: int | None = Field(default=None, ge=20, examples=[1000])
+    """Random codes drawn before and after."""
+    attack_steps: PositiveInt | None = Field(default=None, examples=[200])
+    """Steps of each inversion in the recovery attack, in W and again in W+."""
+    controls: PositiveInt | None = Field(default=None, examples=[16])
+    """People who are attacked though nobody unlearned them."""
+    searched: PositiveInt | None = Field(default=None, examples=[10000])
+    """Random codes of the redacted generator that are compared with the subject."""
+    samples: int | None = Field(default=None, ge=2, examples=[2000])
+    """Pictures of each generator for Inception's distances."""
+    inception: Path | None = Field(default=None, examples=["inception.pth"])
+    """Weights of FID's Inception; by default fetched by a full audit."""
+    real_statistics: Path | None = Field(default=None, examples=["real.npz"])
+    """Features (.npy) or mu and sigma (.npz) of real pictures."""
     keep_evidence: bool = False
+    """Keep the subject's pictures in the run's private folder."""
     rules: Rules = Rules()
 
 
@@ -145,26 +140,50 @@ class Machine(Part):
     """Where the run happens."""
 
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where to compute: "auto", "cuda", "mps" or "cpu"."""
     precision: Literal["float32", "bf16"] = "float32"
+    """How to train: "float32" or "bf16"."""
     checkpoint_every: PositiveInt = 100
+    """Steps from one saved checkpoint to the next."""
+
+
+class Release(Part):
+    """Where an accepted model goes, and who has to agree."""
+
+    push: str | None = Field(default=None, examples=["ORG/NAME"])
+    """The repository on the Hub that it is pushed to; by default it stays in the run folder."""
+    public: bool = False
+    """Make that repository a public one."""
+    create_pr: bool = False
+    """Open a pull request there instead of committing to its main branch."""
+    in_place: bool = False
+    """Allow it to be the very repository that the original came from."""
+    required: tuple[str, ...] = Field(default=(), examples=[["PLUGIN"]])
+    """Plugins whose gates must have spoken: where one is missing or broken, the model is refused."""
+
+    @model_validator(mode="after")
+    def _needs_a_place(self) -> Self:
+        if self.push is None and (self.public or self.create_pr or self.in_place):
+            raise ValueError("--public, --create-pr and --in-place need --push ORG/NAME")
+        if self.push is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.push):
+            raise ValueError("--push takes the name of one repository, ORG/NAME")
+        return self
 
 
 class Recipe(Part):
-    """One run, whole.
+    """One run, whole."""
 
-    Attributes:
-        hub: the model: a folder, a file, or "ORG/NAME[@REVISION]" on the Hub.
-        file: which weight file of the model, where it has several.
-    """
-
-    hub: str
-    file: str | None = None
+    hub: str = Field(min_length=1)
+    """The model: a folder, a file, or "ORG/NAME[@REVISION]" on the Hub."""
+    file: str | None = Field(default=None, examples=["model.safetensors"])
+    """Which weight file of the model, where it has several."""
     subject: SubjectChoice = SubjectChoice()
     photos: Photos = Photos()
     method: Method = Method()
     networks: NetworkChoice = NetworkChoice()
     audit: Audit = Audit()
     machine: Machine = Machine()
+    release: Release = Release()
 
 
 class Suggestion(Part):
