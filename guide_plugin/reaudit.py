@@ -8,9 +8,10 @@ from typing import Any
 
 from guide_plugin.adapter import LocalCheckpoint
 from guide_plugin.assessment import all_files, assess, bystander_sheets, hashes, write_pages
+from guide_plugin.earlier import reopened
 from guide_plugin.errors import UsageError
 from guide_plugin.hub.source import find
-from guide_plugin.pipeline import Outcome, conclude, reopened, whose
+from guide_plugin.pipeline import Outcome, conclude, whose
 from guide_plugin.plan import Display, Silent, load_model, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe
@@ -32,7 +33,7 @@ def audit_run(
     """
     host, display = host or PluginHost(), display or Silent()
     run = RunDir.open(folder, done=True)
-    plan, case = reopened(run, audit, host, display)
+    plan, case = reopened(run, {"audit": audit}, host, display)
     before = Report.model_validate_json(run.report.read_bytes())
     model = run.model()
     redacted = load_model(type(plan.teacher), LocalCheckpoint(model, plan.claim.files), plan.teacher.device)

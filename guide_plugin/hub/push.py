@@ -161,9 +161,7 @@ def _names(folder: Path) -> Iterator[str]:
 def _requests(target: Address, identity: str) -> list[int]:
     """Return the numbers of open pull requests that carry this release's identity in their title."""
     with told(target):
-        found = HfApi().get_repo_discussions(
-            target.repo, discussion_type="pull_request", discussion_status="open"
-        )
+        found = HfApi().get_repo_discussions(target.repo, discussion_type="pull_request", discussion_status="open")
         return [request.num for request in found if f"({identity})" in request.title]
 
 

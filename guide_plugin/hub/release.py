@@ -1,7 +1,8 @@
 """A release in its staging folder: the redacted model, what else belongs to the repository, card and provenance.
 
-Upstream's other files are kept as they are: licence, pictures, tokenizers, whatever is not weights. Upstream's other
-weight files may still hold the person and are left out: a redacted model beside its original is no redaction.
+Of a model on the Hub, the other files are kept as they are: licence, pictures, tokenizers, whatever is not weights. Of
+a local folder only the licence is: nobody said that the rest may be published. Other weight files may still hold the
+person and are left out: a redacted model beside its original is no redaction.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from guide_plugin.hub.source import Source
 from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
 
+LICENCES = ("LICENSE", "LICENCE", "COPYING", "NOTICE")
 CARD, PROVENANCE = "README.md", "provenance.json"
 
 
@@ -24,10 +26,12 @@ class Sorted:
     Attributes:
         kept: published as they are.
         left_out: weight files, which may hold the person.
+        unpublished: other files of a local folder.
     """
 
     kept: tuple[str, ...]
     left_out: tuple[str, ...]
+    unpublished: tuple[str, ...]
 
 
 def sort_files(source: Source, replaced: Collection[str]) -> Sorted:
@@ -36,7 +40,9 @@ def sort_files(source: Source, replaced: Collection[str]) -> Sorted:
         name for name in sorted(source.sizes) if name not in {*replaced, CARD, PROVENANCE} and not name.startswith(".")
     ]
     weights = tuple(name for name in others if holds_weights(name))
-    return Sorted(tuple(name for name in others if name not in weights), weights)
+    rest = [name for name in others if name not in weights]
+    kept = tuple(name for name in rest if source.remote or name.upper().startswith(LICENCES))
+    return Sorted(kept, weights, tuple(name for name in rest if name not in kept))
 
 
 def holds_weights(name: str) -> bool:
