@@ -110,6 +110,8 @@ class Account:
 def account(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
     """Point the Hub's client, which reads its environment once for all, at the loopback Hub with a fresh cache."""
     cache = tmp_path / "cache"
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))

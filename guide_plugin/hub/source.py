@@ -90,7 +90,7 @@ def pull(hub: str, file: str | None = None) -> Source:
         here = RepoListing({path.name: path.stat().st_size}, {}, path.parent)
         return Source(str(path.resolve()), path.parent, here, sizes=here.files)
     if not path.is_dir():
-        if hub.count("/") == 1 and not hub.startswith((".", "/", "~")) and not path.parent.exists():
+        if hub.partition("@")[0].count("/") == 1 and not hub.startswith((".", "/", "~")) and not path.parent.exists():
             return _on_the_hub(hub, file)
         raise UsageError(f"There is no folder {hub}.", "Check --hub for a typing mistake.")
     try:
