@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -44,6 +44,11 @@ class Outcome:
     model: Path
     report: Report
     refusals: tuple[str, ...]
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "inconclusive"]:
+        """What the audit says; gates may refuse a model that passed."""
+        return self.report.verdict.outcome
 
 
 def unlearn(
@@ -162,7 +167,7 @@ def conclude(
     """Ask the gates, write what there is to read, and let `finish` file the model under its verdict."""
     record = RunRecord(run.folder, plan.teacher.name, plan.operator.name, report.model_dump(mode="json"))
     host.notify("unlearn_after", run=record)
-    report = report.model_copy(update={"vetoes": host.vetoes(record)})
+    report = report.model_copy(update={"vetoes": host.vetoes(record, plan.recipe.release.required)})
     reasons = [] if report.verdict.outcome == "pass" else report.verdict.reasons
     refusals = (*reasons, *report.vetoes)
     sheets = bystander_sheets(plan.teacher, redacted, plan.recipe.method.training_seed)
