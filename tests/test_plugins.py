@@ -295,6 +295,21 @@ def test_a_required_gate_that_is_lost_on_the_way_refuses(tiny_model: Path, tmp_p
     assert (outcome.verdict, outcome.model.name) == ("pass", "refused-model")
 
 
+def test_the_command_refuses_in_json_too(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    arguments = ["--hub", str(tiny_model), "--require", "lawyer", "--dry-run", "--json"]
+    monkeypatch.setattr(sys, "argv", ["unlearn", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["exit_code"] == 3
+    assert "gate lawyer is required, and not installed" in told["error"]
+    assert "unlearn plugins" in told["remedy"]
+
+
 def recipe_of(model: Path, **release: Any) -> Recipe:
     values = {"hub": str(model), "audit": SMALL_AUDIT, "machine": {"device": "cpu"}, "release": release}
     return Recipe.model_validate(values)
