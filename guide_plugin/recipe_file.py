@@ -101,7 +101,11 @@ def _holds(field: FieldInfo, kind: object) -> bool:
 
 
 def _beside(text: str, folder: Path) -> Path:
-    return folder / (Path(text).expanduser() if text.startswith("~/") else text)
+    """Return the path as seen from `folder`, which has no links in it, so that ".." is its parent for sure."""
+    path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+    while path.parts[:1] == ("..",):
+        path, folder = Path(*path.parts[1:]), folder.parent
+    return folder / path
 
 
 def _merged(written: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
