@@ -71,7 +71,7 @@ def assess(
         package_version=guide_plugin.__version__,
         torch_version=torch.__version__,
         device=str(teacher.device),
-        model=plan.source.folder.resolve().name,
+        model=plan.source.name,
         adapter=teacher.name,
         operator=plan.operator.name if training else None,
         subject_kind=case.subject.kind if case else "none",
@@ -80,6 +80,7 @@ def assess(
         suggested_by_model={
             "method": suggestion.method if training else {},
             "networks": {key: shown(str(value)) for key, value in suggestion.networks.items()},
+            "photos": suggestion.photos,
         },
         trainer=shown(recipe.networks.trainer),
         judge=shown(plan.judge_choice),

@@ -13,8 +13,8 @@ from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, recipe_from, wi
 
 @click.command()
 @click.argument("run", type=FILE, required=False)
-@click.option("--before", metavar="FOLDER", help="Audit two models: the original, a local folder or file.")
-@click.option("--after", type=FILE, metavar="FOLDER", help="And the redacted one.")
+@click.option("--before", metavar="MODEL", help="Audit two models: the original, a folder, a file, or ORG/NAME.")
+@click.option("--after", metavar="MODEL", help="And the redacted one.")
 @click.option("--level", type=click.Choice(["quick", "full"]), help="How much is measured [quick].")
 @with_options(AUDIT, SUBJECT, NETWORKS)
 @click.option("--output", type=FILE, help="The folder to make for two models [runs/audit-MODEL-DATE-TIME].")

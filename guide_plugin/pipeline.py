@@ -6,7 +6,7 @@ import copy
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,17 +16,20 @@ from guide_plugin.adapter import Adapter, LocalCheckpoint, Saved
 from guide_plugin.assessment import TRAINING_STREAM, all_files, assess, bystander_sheets, hashes, write_pages
 from guide_plugin.audit.audit import Audited
 from guide_plugin.audit.drawing import under_all_views
-from guide_plugin.errors import UsageError
+from guide_plugin.earlier import accepted_run, asked_of, reopened
+from guide_plugin.errors import Refused, UnlearnError, UsageError
+from guide_plugin.hub.push import Published
 from guide_plugin.hub.source import Source
 from guide_plugin.operator import Losses, Subject
 from guide_plugin.plan import Display, Plan, Silent, default_output, load_encoder, prepare
 from guide_plugin.plugins import PluginHost
-from guide_plugin.recipe import Recipe, parse
+from guide_plugin.publication import prepare_publication, publish, stage_release
+from guide_plugin.recipe import Recipe
 from guide_plugin.report.schema import Report, TrainingFigures
 from guide_plugin.run_dir import RunDir, RunRecord
 from guide_plugin.subject import Case, find_case
 from guide_plugin.training import Interrupted, Training, train
-from guide_plugin.whole_files import CannotWrite, json_bytes, sha256, write_private
+from guide_plugin.whole_files import CannotWrite, json_bytes, require_space, write_private
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class Outcome:
         model: the redacted model's folder inside it.
         report: what was measured.
         refusals: why the model may not be released; empty where it may.
+        published: where it was published; None where that was not asked or is refused.
     """
 
     folder: Path
     model: Path
     report: Report
     refusals: tuple[str, ...]
+    published: Published | None = None
 
     @property
     def verdict(self) -> Literal["pass", "fail", "inconclusive"]:
@@ -66,6 +71,12 @@ def unlearn(
     """
     host, display = host or PluginHost(), display or Silent()
     plan = prepare(recipe, host, display)
+    if plan.recipe.release.push:
+        prepare_publication(plan)
+        done = accepted_run(plan, [output] if output else list(Path("runs").glob("*")))
+        if done:
+            display.stage(f"The run in {done.folder} did all this already; only publishing is left")
+            return publish_run(done.folder, {}, host, display)
     return carry_out(plan, whose(plan, host, display), output or default_output(plan.source), host, display)
 
 
@@ -78,12 +89,12 @@ def whose(plan: Plan, host: PluginHost, display: Display) -> Case:
 
 def carry_out(plan: Plan, case: Case, folder: Path, host: PluginHost, display: Display) -> Outcome:
     """Unlearn a subject whose code is known already, as `unlearn` does; the plan's operator must be fresh."""
-    check_disk(folder, plan.bytes_written)
+    require_space(folder, plan.bytes_written)
     run = RunDir.create(folder)
     try:
         run.write_subject(case.tensors())
         files = hashes(plan.source.folder, (*plan.claim.files, *plan.source.companions))
-        recipe = {"recipe": plan.recipe.model_dump(mode="json"), "files": files, **case.told()}
+        recipe = {**asked_of(plan.recipe), "files": files, **case.told()}
         write_private(run.recipe, json_bytes(recipe))
         return _run(plan, case, run, host, display)
     except BaseException:
@@ -104,34 +115,37 @@ def resume(folder: Path, host: PluginHost | None = None, display: Display | None
     return _run(plan, case, run, host, display)
 
 
-def reopened(run: RunDir, audit: dict[str, Any], host: PluginHost, display: Display) -> tuple[Plan, Case]:
-    """Load what an earlier run began with; `audit` says what its audit is to do otherwise.
+def publish_run(
+    folder: Path, release: dict[str, Any], host: PluginHost | None = None, display: Display | None = None
+) -> Outcome:
+    """Publish the accepted model of a run that is done.
+
+    Args:
+        release: where to, as `recipe.Release` names it; what is absent stays as the run's recipe says.
 
     Raises:
-        UsageError: the model changed since the run began.
+        UnlearnError: the run's model was refused or changed, or the Hub does not take it.
     """
-    written, tensors = run.read_recipe()
-    asked = {**written["recipe"], "audit": {**written["recipe"]["audit"], **audit}}
-    plan = prepare(parse(Recipe, asked, str(run.recipe)), host, display)
-    changed = [file for file, digest in written["files"].items() if sha256(plan.source.folder / file) != digest]
-    if changed:
-        raise UsageError(f"{changed[0]} in {plan.source.folder} changed since this run began.", "Start the run anew.")
-    return plan, Case.from_tensors(tensors, written, plan.teacher.device)
-
-
-def check_disk(folder: Path, needed: int) -> None:
-    """Refuse to begin what the disk cannot hold."""
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise UsageError(
-            f"The run needs about {needed / 1e6:.0f} MB in {existing}, {free / 1e6:.0f} MB are free.",
-            "Free space or choose another --output.",
-        )
+    host, display = host or PluginHost(), display or Silent()
+    run = RunDir.open(folder, done=True)
+    plan, case = reopened(run, {"release": release}, host, display)
+    report = Report.model_validate_json(run.report.read_bytes())
+    if plan.recipe.release.push is None:
+        raise UsageError("The run's recipe does not say where to publish.", "Give --to ORG/NAME.")
+    if not (folder / "model").is_dir():
+        raise Refused([*report.verdict.reasons, *report.vetoes], "Only an accepted model can be published.")
+    prepare_publication(plan)
+    stage_release(plan, case, run, folder / "model", report, host, display)
+    vetoes = host.vetoes(_record(plan, run, report, run.release), plan.recipe.release.required)
+    if vetoes:
+        shutil.rmtree(run.release)
+        return Outcome(folder, run.model(), report, tuple(vetoes))
+    published = publish(run, plan.recipe.release, plan, display)
+    return Outcome(folder, run.model(), report, (), published)
 
 
 def _run(plan: Plan, case: Case, run: RunDir, host: PluginHost, display: Display) -> Outcome:
-    record = RunRecord(run.folder, plan.teacher.name, plan.operator.name)
+    record = _record(plan, run)
     try:
         host.notify("unlearn_before", run=record)
         student, training = _train(plan, case.subject, run, host, display)
@@ -141,18 +155,35 @@ def _run(plan: Plan, case: Case, run: RunDir, host: PluginHost, display: Display
         figures = TrainingFigures(**vars(training))
         files = hashes(run.staging, all_files(run.staging))
         report, audited = assess(plan, case, redacted, files, figures, plan.operator.facts(), display, saved.notes)
-        return conclude(plan, run, redacted, report, audited, host, run.finish)
+        unstaged: UnlearnError | None = None
+        if plan.recipe.release.push and report.verdict.outcome == "pass":
+            try:
+                stage_release(plan, case, run, run.staging, report, host, display)
+            except Refused as error:
+                report = report.model_copy(update={"vetoes": [f"release: {reason}" for reason in error.reasons]})
+            except UnlearnError as error:  # what the run made is kept, and publishing can be tried again
+                unstaged = error
+        outcome = conclude(plan, run, redacted, report, audited, host, run.finish)
     except BaseException as error:
+        onwards = f"unlearn resume {shlex.quote(str(run.folder))}"
         if isinstance(error, CannotWrite) and run.checkpoint.exists():
-            error.remedy = f"Mend that, then go on with: unlearn resume {shlex.quote(str(run.folder))}"
+            error.remedy = f"Mend that, then go on with: {onwards}"
         shutil.rmtree(run.staging, ignore_errors=True)
         host.notify("unlearn_error", run=record, error=error)
         if isinstance(error, KeyboardInterrupt) and run.checkpoint.exists():
-            raise Interrupted(
-                "Stopped; the training so far is saved.",
-                f"Go on with: unlearn resume {shlex.quote(str(run.folder))}",
-            ) from None
+            raise Interrupted("Stopped; the training so far is saved.", f"Go on with: {onwards}") from None
         raise
+    if outcome.refusals or not plan.recipe.release.push:
+        shutil.rmtree(run.release, ignore_errors=True)
+        return outcome
+    if unstaged:
+        raise unstaged
+    return replace(outcome, published=publish(run, plan.recipe.release, plan, display))
+
+
+def _record(plan: Plan, run: RunDir, report: Report | None = None, release: Path | None = None) -> RunRecord:
+    told = None if report is None else report.model_dump(mode="json")
+    return RunRecord(run.folder, plan.teacher.name, plan.operator.name, told, release)
 
 
 def conclude(
@@ -165,9 +196,9 @@ def conclude(
     finish: Callable[[dict[str, Any], bool], Path],
 ) -> Outcome:
     """Ask the gates, write what there is to read, and let `finish` file the model under its verdict."""
-    record = RunRecord(run.folder, plan.teacher.name, plan.operator.name, report.model_dump(mode="json"))
+    record = _record(plan, run, report, run.release if run.release.is_dir() else None)
     host.notify("unlearn_after", run=record)
-    report = report.model_copy(update={"vetoes": host.vetoes(record, plan.recipe.release.required)})
+    report = report.model_copy(update={"vetoes": [*report.vetoes, *host.vetoes(record, plan.recipe.release.required)]})
     reasons = [] if report.verdict.outcome == "pass" else report.verdict.reasons
     refusals = (*reasons, *report.vetoes)
     sheets = bystander_sheets(plan.teacher, redacted, plan.recipe.method.training_seed)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
 from guide_plugin.device import PRECISIONS, choose_device
 from guide_plugin.errors import AdapterError, PluginError, Refused, UnlearnError, UsageError
-from guide_plugin.hub.source import Source, match, pull
+from guide_plugin.hub.source import Source, find
 from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
 from guide_plugin.plugins import PluginHost
@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def bytes_read(self) -> int:
-        return sum(self.source.listing.files[file] for file in (*self.claim.files, *self.source.companions))
+        return sum(self.source.sizes[file] for file in (*self.claim.files, *self.source.companions))
 
     @property
     def bytes_written(self) -> int:
@@ -96,9 +96,8 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
     if missing:
         raise Refused(missing, "Install or mend its plugin, or do not require it; `unlearn plugins` lists them.")
     display.stage("Looking at the model")
-    source = pull(recipe.hub)
-    adapter, claim = match(source, host.adapters)
-    recipe = follow(recipe.model_copy(update={"hub": str(source.folder.resolve())}), source.suggestion)
+    source, adapter, claim = find(recipe.hub, recipe.file, host.adapters)
+    recipe = follow(recipe.model_copy(update={"hub": source.hub}), source.suggestion)
     operator = make_operator(recipe, host)
     device = choose_device(recipe.machine.device)
     display.stage(f"Loading {claim.summary}")
@@ -200,18 +199,18 @@ def _from_plugin(plugin: str, purpose: str, call: Callable[[], T]) -> T:
 def default_output(source: Source) -> Path:
     """Return `runs/MODEL-DATE-TIME`."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{source.folder.resolve().name}-{now}"
+    return Path("runs") / f"{source.name.rpartition('/')[2]}-{now}"
 
 
 def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
     """Say what a run would read, train and write, for `--dry-run`; nothing is written."""
-    choice = plan.recipe.subject
+    choice, suggested = plan.recipe.subject, plan.source.suggestion
     if choice.faces:
         cut_faces(plan.recipe, plan.teacher)
     subject_kind = "photo" if choice.faces else find_subject(choice, plan.teacher).kind
-    files = {file: plan.source.listing.files[file] for file in (*plan.claim.files, *plan.source.companions)}
+    files = {file: plan.source.sizes[file] for file in (*plan.claim.files, *plan.source.companions)}
     return {
-        "model": str(plan.source.folder),
+        "model": plan.source.hub if plan.source.remote else str(plan.source.folder),
         "adapter": plan.teacher.name,
         "summary": plan.claim.summary,
         "device": str(plan.teacher.device),
@@ -226,7 +225,7 @@ def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
         "judge_is_trainer": plan.judge_is_trainer,
         "perceptual": shown(plan.recipe.networks.perceptual),
         "network_files": plan.network_files,
-        "suggested_by_model": sorted({**plan.source.suggestion.method, **plan.source.suggestion.networks}),
+        "suggested_by_model": sorted({**suggested.method, **suggested.networks, **suggested.photos}),
         "writes": str(output or default_output(plan.source)),
         "bytes_written_at_most": plan.bytes_written,
     }

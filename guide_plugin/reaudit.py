@@ -8,9 +8,10 @@ from typing import Any
 
 from guide_plugin.adapter import LocalCheckpoint
 from guide_plugin.assessment import all_files, assess, bystander_sheets, hashes, write_pages
+from guide_plugin.earlier import reopened
 from guide_plugin.errors import UsageError
-from guide_plugin.hub.source import match, pull
-from guide_plugin.pipeline import Outcome, conclude, reopened, whose
+from guide_plugin.hub.source import find
+from guide_plugin.pipeline import Outcome, conclude, whose
 from guide_plugin.plan import Display, Silent, load_model, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe
@@ -32,7 +33,7 @@ def audit_run(
     """
     host, display = host or PluginHost(), display or Silent()
     run = RunDir.open(folder, done=True)
-    plan, case = reopened(run, audit, host, display)
+    plan, case = reopened(run, {"audit": audit}, host, display)
     before = Report.model_validate_json(run.report.read_bytes())
     model = run.model()
     redacted = load_model(type(plan.teacher), LocalCheckpoint(model, plan.claim.files), plan.teacher.device)
@@ -51,7 +52,7 @@ def audit_run(
 
 def audit_models(
     recipe: Recipe,
-    after: Path,
+    after: str,
     output: Path | None = None,
     host: PluginHost | None = None,
     display: Display | None = None,
@@ -60,7 +61,7 @@ def audit_models(
 
     Args:
         recipe: its model is the original; whom its subject names was to be unlearned, nobody where it names none.
-        after: the redacted model.
+        after: the redacted model: a folder, a file, or "ORG/NAME[@REVISION]".
         output: the folder to make; by default `runs/audit-MODEL-DATE-TIME`.
 
     Raises:
@@ -68,15 +69,14 @@ def audit_models(
     """
     host, display = host or PluginHost(), display or Silent()
     plan = prepare(recipe, host, display)
-    source = pull(str(after))
-    adapter, claim = match(source, host.adapters)
+    source, adapter, claim = find(after, None, host.adapters)
     redacted = load_model(adapter, LocalCheckpoint(source.folder, claim.files), plan.teacher.device)
     if adapter is not type(plan.teacher) or redacted.latent_shape != plan.teacher.latent_shape:
         raise UsageError("The model after is not of the kind of the one before.", "Name the one that was made from it.")
     named = recipe.subject.seed is not None or recipe.subject.code is not None or recipe.subject.faces
     case = whose(plan, host, display) if named else None
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = output or Path("runs") / f"audit-{plan.source.folder.resolve().name}-{now}"
+    folder = output or Path("runs") / f"audit-{plan.source.name.rpartition('/')[2]}-{now}"
     make_new(folder)
     report, audited = assess(plan, case, redacted, hashes(source.folder, claim.files), None, {}, display)
     sheets = bystander_sheets(plan.teacher, redacted, recipe.method.training_seed)

@@ -6,6 +6,7 @@
 `checkpoint.safetensors`  where training stands; removed when the run is done
 `model/`                  the redacted model, or `refused-model/` where verdict or gates refuse it
 `report.json`             all that was measured, and `report.html`, the same to read
+`release/`                what is published, where the run was asked to; `published.json` says where it is
 `bystanders.png`          other people before and after
 `views.png`               one of them under every audit view, where a generator has several
 """
@@ -41,12 +42,14 @@ class RunRecord:
         folder: the run folder.
         adapter, operator: the names of those in use.
         report: the report as `report.json` holds it; None until the audit is done.
+        release: the staged release, every file as it will be published; None where nothing is to be.
     """
 
     folder: Path
     adapter: str
     operator: str
     report: dict[str, Any] | None = None
+    release: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class RunDir:
         self.checkpoint = folder / "checkpoint.safetensors"
         self.report = folder / "report.json"
         self.staging = folder / "model.partial"
+        self.release = folder / "release"
 
     @classmethod
     def create(cls, folder: Path) -> RunDir:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,17 @@ def make_new(folder: Path, remedy: str = "Choose another --output.") -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{folder} exists already and is not empty.", remedy)
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to begin what the disk of a folder, made or not, cannot hold: `needed` bytes."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise UsageError(
+            f"The run needs about {needed / 1e6:.0f} MB in {existing}, {free / 1e6:.0f} MB are free.",
+            "Free space or choose another --output.",
+        )
 
 
 @contextmanager

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from guide_plugin.testing import LoopbackHub
 from guide_plugin.vision.perceptual import ConvPerceptual
 from guide_plugin.vision.recognition import FaceNetwork
 from hub_adapters.stylegan2.network import Generator
@@ -78,3 +82,37 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_tiny_model(tmp_path: Path) -> Path:
     """Return the folder of a tiny model that the test may change."""
     return write_tiny_model(tmp_path / "tiny")
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
+    """Return a model hub of its own, on this machine, for the hub's usual client."""
+    with LoopbackHub(tmp_path / "hub") as started:
+        yield started
+
+
+class Account:
+    """Somebody at the loopback Hub: whose token the client uses, and where its cache is."""
+
+    def __init__(self, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+        self.hub, self.monkeypatch, self.cache = hub, monkeypatch, cache
+
+    def log_in(self, user: str = "alice", role: Literal["read", "write"] = "write") -> None:
+        """Have the client use a new token of a user, a member of `org`."""
+        self.monkeypatch.setenv("HF_TOKEN", self.hub.token(user, role, ("org",)))
+
+    def go_offline(self) -> None:
+        """Have the client ask nobody from here on."""
+        self.monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def account(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
+    """Point the Hub's client, which reads its environment once for all, at the loopback Hub with a fresh cache."""
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return Account(hub, monkeypatch, cache)

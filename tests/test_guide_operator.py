@@ -80,7 +80,7 @@ def test_loss_and_gradients_equal_the_method_written_out(tiny_model: Path) -> No
     """The published sum, code by code, pictures and features from passes of their own, against one step of ours."""
     scene = Scene(tiny_model)
     operator, student, teacher, networks = scene.operator, scene.student, scene.teacher, scene.networks
-    draws = operator.draw()
+    draws = operator.sampler.draw()
 
     def lpips(a: Tensor, b: Tensor) -> Tensor:
         maps = zip(networks.perceptual.features(a), networks.perceptual.features(b), strict=True)
@@ -109,7 +109,7 @@ def test_loss_and_gradients_equal_the_method_written_out(tiny_model: Path) -> No
 
 def test_micro_batches_give_the_same_gradients(tiny_model: Path) -> None:
     whole, parts = Scene(tiny_model, micro_batch=5), Scene(tiny_model, micro_batch=2)
-    draws = whole.operator.draw()
+    draws = whole.operator.sampler.draw()
     for a, b in zip(whole.gradients(draws), parts.gradients(draws), strict=True):
         assert torch.allclose(a, b, rtol=1e-3, atol=1e-6)
 
@@ -155,8 +155,8 @@ def test_the_loss_starts_with_nothing_to_mend_among_bystanders(tiny_model: Path)
 def test_global_weight_zero_leaves_bystanders_out_of_the_gradient(tiny_model: Path) -> None:
     scene = Scene(tiny_model, global_weight=0)
     scene.operator.step()
-    draws = scene.operator.draw()
-    elsewhere = Draws(draws.w_r, draws.alpha, scene.operator.draw().w_g, draws.view)
+    draws = scene.operator.sampler.draw()
+    elsewhere = Draws(draws.w_r, draws.alpha, scene.operator.sampler.draw().w_g, draws.view)
     for a, b in zip(scene.gradients(draws), scene.gradients(elsewhere), strict=True):
         assert torch.equal(a, b)
 
@@ -181,7 +181,7 @@ def test_projected_gradients_are_those_of_the_two_groups_put_together(tiny_model
     scene = Scene(tiny_model, global_weight=20)
     for _ in range(20):
         scene.operator.step()
-    draws = scene.operator.draw()
+    draws = scene.operator.sampler.draw()
     both = scene.gradients(draws)
     scene.operator.settings = scene.operator.settings.model_copy(update={"project_conflicts": True})
     projected = scene.gradients(draws)
@@ -198,7 +198,7 @@ def test_projected_gradients_are_those_of_the_two_groups_put_together(tiny_model
 
 def test_lookalikes_take_the_place_of_random_bystanders(tiny_model: Path) -> None:
     operator = Scene(tiny_model, bystanders=5, lookalikes=2, alias_similarity=0.99).operator
-    drawn = operator.draw().w_g
+    drawn = operator.sampler.draw().w_g
     assert len(drawn) == 5
-    is_lookalike = [any(torch.equal(w, other) for other in operator.lookalikes) for w in drawn]
+    is_lookalike = [any(torch.equal(w, other) for other in operator.sampler.lookalikes) for w in drawn]
     assert is_lookalike == [False, False, False, True, True]

@@ -87,7 +87,7 @@ def test_plain_step(benchmark: BenchmarkFixture) -> None:
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = plain_loss(scene, scene.operator.draw())
+        loss = plain_loss(scene, scene.operator.sampler.draw())
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -97,6 +97,6 @@ def test_plain_step(benchmark: BenchmarkFixture) -> None:
 
 def test_both_steps_compute_the_same_loss() -> None:
     scene = Scene()
-    draws = scene.operator.draw()
+    draws = scene.operator.sampler.draw()
     ours = scene.operator.named_terms(scene.operator.backward(draws))["total"]
     assert ours.item() == pytest.approx(plain_loss(scene, draws).item(), rel=1e-4)

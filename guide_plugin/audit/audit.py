@@ -47,6 +47,12 @@ class Audited:
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@torch.no_grad()
+def audited_people(before: Adapter, spec: Audit, rng: torch.Generator) -> Tensor:
+    """Draw the random codes [n, *latent_shape] that stand for everybody else: the first draw of an audit."""
+    return before.sample_latents(effort(spec).bystanders, rng)
+
+
 @dataclass
 class Examination:
     """One audit of two models: what unlearning did to the subject and to everybody else.
@@ -76,8 +82,7 @@ class Examination:
         """Measure everything, part by part; the parts share the random people and the subject's embeddings."""
         begun = time.perf_counter()
         self.watcher.stage("Measuring the subject and everybody else")
-        with torch.no_grad():
-            people = self.before.sample_latents(self.effort.bystanders, self.rng)
+        people = audited_people(self.before, self.spec, self.rng)
         own: SubjectFigures | None = None
         known: Tensor | None = None
         if self.subject is not None:

@@ -22,7 +22,7 @@ from guide_plugin.evaluation.identity import Measure, identity, make_measure
 from guide_plugin.evaluation.pictures import read_folder, read_picture
 from guide_plugin.evaluation.record import Case, Evaluation, Figure, Reconstruction, Training
 from guide_plugin.evaluation.request import Request, shown_settings, with_published
-from guide_plugin.hub.source import match, pull
+from guide_plugin.hub.source import find
 from guide_plugin.inversion import Inversion, InversionSettings, invert
 from guide_plugin.operator import Subject
 from guide_plugin.pipeline import carry_out
@@ -124,8 +124,7 @@ class _Bench:
         """Unlearn the person, or load the redacted model that was named."""
         teacher = self.plan.teacher
         if self.request.redacted:
-            source = pull(str(self.request.redacted))
-            adapter, claim = match(source, self.host.adapters)
+            source, adapter, claim = find(str(self.request.redacted), None, self.host.adapters)
             redacted = load_model(adapter, LocalCheckpoint(source.folder, claim.files), teacher.device)
             if adapter is not type(teacher) or redacted.latent_shape != teacher.latent_shape:
                 raise UsageError("The redacted model is not of the original's kind.", "Name the one made from it.")
@@ -206,7 +205,7 @@ def evaluate(
             package_version=guide_plugin.__version__,
             torch_version=torch.__version__,
             device=str(bench.plan.teacher.device),
-            model=bench.plan.source.folder.resolve().name,
+            model=bench.plan.source.name,
             adapter=bench.plan.teacher.name,
             redacted=request.redacted.resolve().name if request.redacted else None,
             encoder=shown(request.encoder) if request.encoder else None,
@@ -229,4 +228,4 @@ def evaluate(
 def default_folder(plan: Plan) -> Path:
     """Return `runs/evaluate-MODEL-DATE-TIME`."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"evaluate-{plan.source.folder.resolve().name}-{now}"
+    return Path("runs") / f"evaluate-{plan.source.name.rpartition('/')[2]}-{now}"

@@ -1,4 +1,4 @@
-"""Where the model comes from: a folder on the local disk, listed before anything in it is read."""
+"""Where the model comes from: a folder, a file or the Hub, listed before anything in it is read."""
 
 from __future__ import annotations
 
@@ -6,76 +6,162 @@ import json
 import os
 import tomllib
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guide_plugin.adapter import Adapter, Match, RepoListing
-from guide_plugin.errors import HubError, PluginWarning, UnlearnError, UsageError
+from guide_plugin.errors import PluginWarning, UnlearnError, UsageError
+from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
 from guide_plugin.network_file import NetworkFile
 from guide_plugin.recipe import NetworkChoice, Suggestion, parse
 
+if TYPE_CHECKING:
+    from guide_plugin.hub.client import RemoteModel
+
 SMALL_JSON = 1 << 20
+DOCUMENTS = 50
 SUGGESTION = "unlearn.toml"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model on the local disk.
+    """A model, on the local disk as far as it was needed.
 
     Attributes:
-        folder: where it lies.
-        listing: what is in it.
+        hub: how to find exactly this model again: its folder or file, or "ORG/NAME@COMMIT".
+        folder: where its files lie.
+        listing: what an adapter may know of it.
         suggestion: what its `unlearn.toml` suggests.
         companions: files that the suggestion names, relative to the folder.
+        remote: the commit on the Hub that it is, if it is one.
+        sizes: in bytes, of every file of the model, here or not.
     """
 
+    hub: str
     folder: Path
     listing: RepoListing
-    suggestion: Suggestion
-    companions: tuple[str, ...]
+    suggestion: Suggestion = field(default_factory=Suggestion)
+    companions: tuple[str, ...] = ()
+    remote: RemoteModel | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The model's name: on the Hub, or of its folder."""
+        return self.remote.repo if self.remote else self.folder.resolve().name
+
+    def fetched(self, files: Iterable[str]) -> Source:
+        """Return the same model with these files, and the companions, in its folder."""
+        if self.remote is None:
+            return self
+        from guide_plugin.hub.download import fetch
+
+        folder = fetch(self.remote, (*files, *self.companions))
+        return replace(self, folder=folder, listing=replace(self.listing, folder=folder))
 
 
-def pull(hub: str) -> Source:
-    """Find the model and list its files.
+def find(hub: str, file: str | None, adapters: dict[str, type[Adapter]]) -> tuple[Source, type[Adapter], Match]:
+    """Find the model and the one adapter that can load it; of a model on the Hub, only what that takes is fetched.
+
+    Args:
+        hub: a folder, a file, or "ORG/NAME[@REVISION]" on the Hub.
+        file: which weight file of the model, where it has several.
 
     Raises:
-        UsageError: there is no such folder, it is empty, or its `unlearn.toml` is wrong.
-        HubError: a model on the Hub was named.
+        UsageError: there is nothing there, it cannot be read, no adapter or several can load it.
+        HubError: the Hub does not give it.
     """
-    folder = Path(hub).expanduser()
-    if folder.is_file():
-        return Source(
-            folder.parent, RepoListing({folder.name: folder.stat().st_size}, {}, folder.parent), Suggestion(), ()
-        )
-    if not folder.is_dir():
-        if hub.count("/") == 1 and not hub.startswith((".", "/", "~")) and not folder.parent.exists():
-            raise HubError(
-                f"There is no folder {hub}, and models cannot be pulled from the Hub yet.",
-                f"Download it first (`hf download {hub} --local-dir FOLDER`) and give --hub FOLDER.",
-            )
+    source = pull(hub, file)
+    adapter, claim = match(source, adapters)
+    return source.fetched(claim.files), adapter, claim
+
+
+def pull(hub: str, file: str | None = None) -> Source:
+    """Find the model and list its files; of a model on the Hub, nothing large is fetched where its names say enough.
+
+    Raises:
+        UsageError: there is no such folder or file, it is empty, or its `unlearn.toml` is wrong.
+        HubError: the Hub does not give it.
+    """
+    path = Path(hub).expanduser()
+    if path.is_file():
+        here = RepoListing({path.name: path.stat().st_size}, {}, path.parent)
+        return Source(str(path.resolve()), path.parent, here, sizes=here.files)
+    if not path.is_dir():
+        if hub.count("/") == 1 and not hub.startswith((".", "/", "~")) and not path.parent.exists():
+            return _on_the_hub(hub, file)
         raise UsageError(f"There is no folder {hub}.", "Check --hub for a typing mistake.")
     try:
-        files = dict(sorted(_walk(folder)))
+        files = dict(sorted(_walk(path)))
     except OSError as error:
         raise UsageError(f"{hub} cannot be read: {error.strerror}.", "Check the folder's permissions.") from None
     if not files:
         raise UsageError(f"The folder {hub} is empty.", "Give the folder that holds the model's files.")
-    suggestion, companions = _read_suggestion(folder)
-    return Source(folder, RepoListing(files, dict(_documents(folder, files)), folder), suggestion, companions)
+    suggestion, companions = _read_suggestion(path)
+    listing = RepoListing(files, dict(_documents(path, files)), path)
+    if file is not None:
+        listing = _only(file, listing)
+    return Source(str(path.resolve()), path, listing, suggestion, companions, sizes=files)
+
+
+def _on_the_hub(hub: str, file: str | None) -> Source:
+    from guide_plugin.hub.client import Address, resolve
+    from guide_plugin.hub.download import fetch
+
+    remote = resolve(Address.parse(hub))
+    sizes = {name: found.size for name, found in sorted(remote.files.items())}
+    small = [name for name, size in sizes.items() if name.endswith(".json") and size <= SMALL_JSON][:DOCUMENTS]
+    wanted = [*small, *({SUGGESTION} & sizes.keys())]
+    folder = fetch(remote, wanted) if wanted else Path()
+    suggestion, companions = _read_suggestion(folder, sizes) if SUGGESTION in wanted else (Suggestion(), ())
+    listing = RepoListing(sizes, dict(_documents(folder, {name: sizes[name] for name in small})))
+    source = Source(f"{remote.repo}@{remote.commit}", folder, listing, suggestion, companions, remote, sizes)
+    return source if file is None else replace(source, listing=_only(file, listing))
+
+
+def _only(file: str, listing: RepoListing) -> RepoListing:
+    """Return the listing of this one weight file, which then has to say itself what it is."""
+    if file not in listing.files:
+        weights = ", ".join(name for name in listing.files if name.endswith(WEIGHT_ENDINGS)) or "none"
+        raise UsageError(f"The model has no file {file}.", f"Its weight files: {weights}.")
+    return RepoListing({file: listing.files[file]}, {}, listing.folder)
 
 
 def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adapter], Match]:
     """Return the one adapter that can load the model.
 
+    Where names do not tell what a model on the Hub is, its only weight file is fetched and looked into.
+
     Raises:
         UsageError: none can (says what is there and which adapters exist), or several can.
     """
+    claims = _claims(source.listing, adapters)
+    if not claims and source.remote and source.listing.folder is None:
+        source = replace(source, listing=_look_into(source))
+        claims = _claims(source.listing, adapters)
+    where = source.name if source.remote else source.folder
+    if not claims:
+        for name, size in source.listing.files.items():
+            if name.endswith(".json") and size <= SMALL_JSON and name not in source.listing.documents:
+                raise UsageError(f"{name} in {where} is not valid JSON.", "Correct it, or fetch it again.")
+        some = ", ".join(list(source.listing.files)[:5]) + (", …" if len(source.listing.files) > 5 else "")
+        raise UsageError(
+            f"No adapter knows the model in {where} ({some}).",
+            f"Known adapters: {', '.join(sorted(adapters)) or 'none'}; `unlearn adapters` says what each reads.",
+        )
+    if len(claims) > 1:
+        names = ", ".join(adapter.name for adapter, _ in claims)
+        raise UsageError(f"Several adapters claim the model in {where}: {names}.", "Remove one of the plugins.")
+    return claims[0]
+
+
+def _claims(listing: RepoListing, adapters: dict[str, type[Adapter]]) -> list[tuple[type[Adapter], Match]]:
     claims = []
     for adapter in adapters.values():
         try:
-            claim = adapter.match(source.listing)
+            claim = adapter.match(listing)
         except UnlearnError:
             raise
         except Exception as error:
@@ -83,19 +169,22 @@ def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adap
             continue
         if claim:
             claims.append((adapter, claim))
-    if not claims:
-        for name, size in source.listing.files.items():
-            if name.endswith(".json") and size <= SMALL_JSON and name not in source.listing.documents:
-                raise UsageError(f"{name} in {source.folder} is not valid JSON.", "Correct it, or fetch it again.")
-        some = ", ".join(list(source.listing.files)[:5]) + (", …" if len(source.listing.files) > 5 else "")
-        raise UsageError(
-            f"No adapter knows the model in {source.folder} ({some}).",
-            f"Known adapters: {', '.join(sorted(adapters)) or 'none'}; `unlearn adapters` says what each reads.",
-        )
-    if len(claims) > 1:
-        names = ", ".join(adapter.name for adapter, _ in claims)
-        raise UsageError(f"Several adapters claim the model in {source.folder}: {names}.", "Remove one of the plugins.")
-    return claims[0]
+    return claims
+
+
+def _look_into(source: Source) -> RepoListing:
+    """Fetch the one weight file that the model may be; `UsageError` where there are several, so which is a question."""
+    files, companions = source.listing.files, set(source.companions)
+    candidates = [name for name in files if name.endswith(WEIGHT_ENDINGS) and name not in companions]
+    if len(candidates) > 1:
+        listed = ", ".join(f"{name} ({files[name] / 1e6:.1f} MB)" for name in candidates)
+        raise UsageError(f"{source.name} has several weight files: {listed}.", "Say which one with --file NAME.")
+    if not candidates:
+        return source.listing
+    from guide_plugin.hub.download import fetch
+
+    assert source.remote is not None
+    return RepoListing({candidates[0]: files[candidates[0]]}, {}, fetch(source.remote, candidates))
 
 
 def _walk(folder: Path) -> Iterable[tuple[str, int]]:
@@ -124,8 +213,12 @@ def _documents(folder: Path, files: dict[str, int]) -> Iterable[tuple[str, Any]]
                 continue
 
 
-def _read_suggestion(folder: Path) -> tuple[Suggestion, tuple[str, ...]]:
-    """Read `unlearn.toml`; file names in it are relative to the folder and may not leave it."""
+def _read_suggestion(folder: Path, coming: Mapping[str, int] | None = None) -> tuple[Suggestion, tuple[str, ...]]:
+    """Read `unlearn.toml`; file names in it are relative to the folder and may not leave it.
+
+    Args:
+        coming: the files that the folder will have; by default those that it has.
+    """
     path = folder / SUGGESTION
     if not path.is_file():
         return Suggestion(), ()
@@ -138,11 +231,12 @@ def _read_suggestion(folder: Path) -> tuple[Suggestion, tuple[str, ...]]:
         chosen = NetworkFile.parse(str(networks[key]))
         if chosen.file:
             file = chosen.file.as_posix()
-            inside = (folder / file).resolve()
-            if not inside.is_relative_to(folder.resolve()):
+            inside = Path(os.path.normpath(folder / file)) if coming is not None else (folder / file).resolve()
+            root = folder if coming is not None else folder.resolve()
+            if not inside.is_relative_to(root):
                 raise UsageError(f"{path} names a file outside the model's folder.", "Correct or remove it.")
-            if not inside.is_file():
+            if not (inside.is_file() if coming is None else inside.relative_to(root).as_posix() in coming):
                 raise UsageError(f"{path} names {file}, which does not exist.", "Fetch the whole model folder again.")
             networks[key] = str(chosen.at(inside))
             companions.append(file)
-    return Suggestion(method=suggestion.method, networks=networks), (SUGGESTION, *sorted(set(companions)))
+    return suggestion.model_copy(update={"networks": networks}), (SUGGESTION, *sorted(set(companions)))

@@ -82,7 +82,7 @@ def match_model(listing: RepoListing, model_type: str, title: str, readers: Mapp
         except UnlearnError as error:
             refused.append(error)
     if len(found) > 1:
-        raise UsageError(f"Several files hold a generator: {', '.join(found)}.", "Give one of them as --hub.")
+        raise UsageError(f"Several files hold a generator: {', '.join(found)}.", "Name one of them with --file.")
     for file, described in found.items():
         return Match((file,), f"{_summary(title, described)}, from {file}")
     unsafe = [error for error in refused if isinstance(error, UnsafeCheckpoint)]

@@ -38,8 +38,8 @@ from guide_plugin.adapter import Adapter, Synthesis, View
 from guide_plugin.errors import UsageError
 from guide_plugin.latent_file import read_code
 from guide_plugin.operator import Losses, Networks, Operator, Subject
-from guide_plugin.operators.guide.aliases import aliases_of, appearance, fresh_aliases
-from guide_plugin.operators.guide.draws import Draws
+from guide_plugin.operators.guide.aliases import aliases_of, appearance
+from guide_plugin.operators.guide.draws import Draws, Sampler
 from guide_plugin.operators.guide.lookalikes import find_lookalikes
 from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
 from guide_plugin.operators.guide.projection import project_off
@@ -84,13 +84,13 @@ class Guide(Operator[GuideSettings]):
         self.w_t = ufo_target(self.w_u, w_avg, self.d)
         self.weights = Weights(s.features_weight, s.perceptual_weight, s.identity_weight)
         self.micro_batch = s.micro_batch or self.fastest_micro_batch()
-        self.alpha_dtype = torch.float64 if s.reproduce_published else torch.float32
         self.target_look: Look | None = None
         self.aliases = aliases_of(subject, teacher, networks.recogniser, s, rng)
-        self.lookalikes: Tensor | None = None
+        lookalikes: Tensor | None = None
         if s.lookalikes:
             seen = appearance(subject, teacher, networks.recogniser)
-            self.lookalikes = find_lookalikes(teacher, *seen, networks.recogniser, rng, s.alias_similarity)
+            lookalikes = find_lookalikes(teacher, *seen, networks.recogniser, rng, s.alias_similarity)
+        self.sampler = Sampler(teacher, s, rng, self.alpha_max, self.aliases, lookalikes)
         self.done = 0
         self.trained = [parameter for _, parameter in student.trainable_parameters()]
         self.optimizer = torch.optim.Adam(
@@ -126,34 +126,8 @@ class Guide(Operator[GuideSettings]):
             "aliases": 0 if self.aliases is None else len(self.aliases),
         }
 
-    def draw(self) -> Draws:
-        """Draw everything random of one step."""
-        s = self.settings
-        with torch.no_grad():
-            return Draws(
-                w_r=self.teacher.sample_latents(s.neighbours, self.rng),
-                alpha=(self.alpha_max * torch.rand(s.neighbours, generator=self.rng, dtype=self.alpha_dtype)).to(
-                    self.w_u.device, non_blocking=True
-                ),
-                w_g=self.sample_bystanders(),
-                view=self.teacher.sample_views(1, self.rng),
-                aliases=None if self.aliases is None else fresh_aliases(self.aliases, s.aliases_per_step, self.rng),
-            )
-
-    def sample_bystanders(self) -> Tensor:
-        s = self.settings
-        if self.lookalikes is None:
-            return self.teacher.sample_latents(s.bystanders, self.rng)
-        chosen = torch.randint(len(self.lookalikes), (s.lookalikes,), generator=self.rng)
-        return torch.cat(
-            [
-                self.teacher.sample_latents(s.bystanders - s.lookalikes, self.rng),
-                self.lookalikes[chosen.to(self.w_u.device)],
-            ]
-        )
-
     def step(self) -> Losses:
-        return self.step_with(self.draw())
+        return self.step_with(self.sampler.draw())
 
     def step_with(self, draws: Draws) -> Losses:
         """Take one optimiser step with given draws."""

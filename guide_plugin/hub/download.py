@@ -1,0 +1,123 @@
+"""Files of one commit into the client's own cache, each compared with the hash that the Hub promised.
+
+The client compares sizes only, and begins an interrupted file anew. Here a file in large file storage is written
+beside its place in the cache, goes on where an earlier try stopped, and takes its place once its SHA-256 is right.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.file_download import http_get, repo_folder_name
+from huggingface_hub.utils import WeakFileLock, build_hf_headers
+
+from guide_plugin.errors import HubError
+from guide_plugin.hub.client import RemoteFile, RemoteModel, told
+from guide_plugin.whole_files import CannotWrite, sha256
+
+FULL_OR_PROTECTED = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
+
+
+def fetch(model: RemoteModel, names: Iterable[str]) -> Path:
+    """Bring these files of the commit into the cache; return the folder that they lie in under their names.
+
+    Raises:
+        HubError: one cannot be had, or arrived twice with another content than the Hub promised.
+    """
+    for name in names:
+        if name not in model.files:
+            raise HubError(
+                f"{name} of {model.repo} is not in the cache, and the Hub's client is offline."
+                if model.cached
+                else f"There is no {name} in {model.repo}.",
+                "Unset HF_HUB_OFFLINE." if model.cached else "Check the name.",
+            )
+        folder = _fetch(model, name)
+    return folder
+
+
+def _fetch(model: RemoteModel, name: str) -> Path:
+    wanted = model.files[name]
+    if model.cached:
+        if not agrees(model.cached / name, wanted):
+            raise HubError(
+                f"{name} of {model.repo} is damaged in the cache.", "Unset HF_HUB_OFFLINE, so that it is fetched again."
+            )
+        return model.cached
+    held = try_to_load_from_cache(model.repo, name, revision=model.commit)
+    if isinstance(held, str):
+        if agrees(Path(held), wanted):
+            return _root(Path(held), name)
+        _drop(Path(held))
+    for _ in range(2):
+        with told(model.repo):
+            try:
+                if wanted.sha256 and not _continue(model, name, wanted):
+                    continue
+                path = Path(hf_hub_download(model.repo, name, revision=model.commit))
+            except OSError as error:
+                if error.errno not in FULL_OR_PROTECTED:
+                    raise
+                raise CannotWrite(Path(constants.HF_HUB_CACHE), error) from error
+        if agrees(path, wanted):
+            return _root(path, name)
+        _drop(path)
+    raise HubError(
+        f"{name} of {model.repo} arrived twice with another content than the Hub promises.",
+        "Try another network; if that does not help, tell the model's owner.",
+    )
+
+
+def _continue(model: RemoteModel, name: str, wanted: RemoteFile) -> bool:
+    """Have a file in large file storage in the cache's place for it; False where what arrived hashes otherwise."""
+    assert wanted.sha256
+    cache = Path(constants.HF_HUB_CACHE)
+    folder = repo_folder_name(repo_id=model.repo, repo_type="model")
+    blob = cache / folder / "blobs" / wanted.sha256
+    partial = blob.with_name(f"{blob.name}.unlearn.incomplete")
+    lock = cache / ".locks" / folder / f"{wanted.sha256}.lock"
+    for place in (blob, lock):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if blob.exists():
+            return True
+        with partial.open("ab") as file:
+            if file.tell() > wanted.size:
+                file.truncate(0)
+            http_get(
+                hf_hub_url(model.repo, name, revision=model.commit),
+                file,
+                resume_size=file.tell(),
+                headers=build_hf_headers(),
+                expected_size=wanted.size,
+                displayed_filename=name,
+            )
+        if sha256(partial) != wanted.sha256:
+            partial.unlink()
+            return False
+        partial.replace(blob)
+        return True
+
+
+def agrees(path: Path, wanted: RemoteFile) -> bool:
+    """Say whether a file holds what the Hub promised: by SHA-256, or as a git object by its SHA-1."""
+    if not path.is_file():
+        return False
+    if wanted.sha256:
+        return sha256(path) == wanted.sha256
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == wanted.blob_id
+
+
+def _root(path: Path, name: str) -> Path:
+    return path.parents[name.count("/")]
+
+
+def _drop(path: Path) -> None:
+    """Remove a damaged file from the cache, and the link to it."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)

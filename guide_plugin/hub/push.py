@@ -1,0 +1,169 @@
+"""A staged release onto the Hub: one commit or one pull request, whole or not at all.
+
+Everything goes in one commit that is pinned to the commit it was planned on, so that whoever commits in between is
+noticed. Nothing is taken on trust from an earlier try: what is on the Hub already is found by its hashes, so the same
+push can be repeated after any failure and is done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from guide_plugin.errors import HubError, UsageError
+from guide_plugin.hub.client import AGAIN, Address, RemoteModel, offline, resolve, told
+from guide_plugin.hub.download import agrees
+from guide_plugin.hub.release import PROVENANCE, holds_weights
+from guide_plugin.recipe import Release
+
+TITLE = "Remove one identity"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a release is.
+
+    Attributes:
+        url: of the repository, or of the pull request.
+        revision: the commit, or "refs/pr/N".
+        found: whether an earlier try had published it already.
+    """
+
+    repo: str
+    url: str
+    revision: str
+    found: bool
+
+
+def check_target(release: Release, source: RemoteModel | None) -> None:
+    """Find out before hours of training what would stand against publishing after them; nothing is written.
+
+    Raises:
+        UsageError: the source repository is the target and nobody said that this is meant.
+        HubError: nobody is logged in, the token only reads, or the target holds another model.
+    """
+    assert release.push
+    target = Address.parse(release.push)
+    if offline():
+        raise HubError("The Hub's client is offline and cannot publish.", "Unset HF_HUB_OFFLINE, or leave --push away.")
+    if source and source.repo == target.repo and not release.in_place:
+        raise UsageError(
+            f"{target.repo} is the model that the person is taken out of.",
+            "Give another --push, or --in-place to open a pull request on it.",
+        )
+    if release.in_place and not (source and source.repo == target.repo):
+        raise UsageError(
+            "--in-place is for a --push onto the model's own repository.", "Leave --in-place away, or name it."
+        )
+    with told(target):
+        account = HfApi().whoami()
+    role = account.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
+        raise HubError("Your token can only read.", "Make one that may write, and log in with it or set HF_TOKEN.")
+    _may_take(release, _look(target))
+
+
+def push(folder: Path, identity: str, release: Release, source: RemoteModel | None, text: str) -> Published:
+    """Publish the release in `folder`, or find that it is published.
+
+    Args:
+        identity: of the release; a pull request that was opened for it is found by it.
+        source: the model that it was made from, where that is on the Hub.
+        text: what commit and pull request say.
+
+    Raises:
+        HubError: nothing was published; says why, and whether the same command may simply be run again.
+    """
+    assert release.push
+    target, api = Address.parse(release.push), HfApi()
+    in_place = source is not None and source.repo == target.repo
+    by_request = release.create_pr or in_place
+    there = _look(target)
+    _may_take(release, there)
+    if there is None:
+        with told(target):
+            api.create_repo(target.repo, private=not release.public, exist_ok=True)
+        there = resolve(target)
+    if by_request:
+        for number in _requests(target, identity):
+            revision = f"refs/pr/{number}"
+            if not _missing(folder, resolve(Address(target.repo, revision))):
+                return Published(target.repo, _request_url(target, number), revision, True)
+    if not by_request and not _missing(folder, there):
+        return Published(target.repo, f"{api.endpoint}/{target.repo}", there.commit, True)
+    title = f"{TITLE} ({identity})"
+    with told(target):
+        info = api.create_commit(
+            target.repo,
+            list(_operations(folder, there)),
+            commit_message=title,
+            commit_description=text,
+            parent_commit=source.commit if in_place and source else there.commit,
+            create_pr=by_request,
+        )
+    revision = info.pr_revision or info.oid
+    published = resolve(Address(target.repo, revision))
+    if _missing(folder, published):
+        raise HubError(f"{target.repo} does not hold what was sent to it.", f"Look at {revision} there. {AGAIN}")
+    if by_request:
+        assert info.pr_num is not None
+        return Published(target.repo, _request_url(target, info.pr_num), revision, False)
+    return Published(target.repo, f"{api.endpoint}/{target.repo}", published.commit, False)
+
+
+def _look(target: Address) -> RemoteModel | None:
+    """Return the target as it is, or None where there is none."""
+    with told(target):
+        try:
+            HfApi().repo_info(target.repo)
+        except RepositoryNotFoundError:
+            return None
+    return resolve(target)
+
+
+def _may_take(release: Release, there: RemoteModel | None) -> None:
+    """Refuse to commit over a model that no redaction made; a pull request asks its owner instead."""
+    if there is None or release.create_pr or release.in_place or PROVENANCE in there.files:
+        return
+    if any(holds_weights(name) for name in there.files):
+        raise HubError(
+            f"{there.repo} holds a model that this tool did not make.",
+            "Choose another --push, or --create-pr to ask its owner.",
+        )
+
+
+def _operations(folder: Path, there: RemoteModel) -> Iterator[CommitOperationAdd | CommitOperationDelete]:
+    """Yield what turns the target into the release: all its files, and away with weights that are none of them."""
+    names = list(_names(folder))
+    for name in names:
+        if name not in there.files or not agrees(folder / name, there.files[name]):
+            yield CommitOperationAdd(path_in_repo=name, path_or_fileobj=str(folder / name))
+    for name in there.files:
+        if holds_weights(name) and name not in names:
+            yield CommitOperationDelete(path_in_repo=name)
+
+
+def _missing(folder: Path, there: RemoteModel) -> bool:
+    """Say whether anything is left to do to turn a commit into the release."""
+    return next(_operations(folder, there), None) is not None
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix()
+
+
+def _requests(target: Address, identity: str) -> list[int]:
+    """Return the numbers of open pull requests that carry this release's identity in their title."""
+    with told(target):
+        found = HfApi().get_repo_discussions(target.repo, discussion_type="pull_request", discussion_status="open")
+        return [request.num for request in found if f"({identity})" in request.title]
+
+
+def _request_url(target: Address, number: int) -> str:
+    return f"{HfApi().endpoint}/{target.repo}/discussions/{number}"

@@ -1,0 +1,25 @@
+"""Which files of a repository hold weights, and so may still hold the person."""
+
+WEIGHT_ENDINGS = (
+    ".pkl",
+    ".pickle",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".bin",
+    ".safetensors",
+    ".onnx",
+    ".h5",
+    ".hdf5",
+    ".msgpack",
+    ".npz",
+    ".npy",
+    ".pb",
+    ".tflite",
+    ".gguf",
+    ".zip",
+    ".tar",
+    ".gz",
+    ".7z",
+)
+"""Endings of weight files, and of archives in which some may lie."""
