@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
     from guide_plugin.pipeline import Outcome, unlearn
     from guide_plugin.recipe import Recipe
+    from guide_plugin.recipe_file import read_recipe
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ _LAZY = {
     "Outcome": "pipeline",
     "unlearn": "pipeline",
     "Recipe": "recipe",
+    "read_recipe": "recipe_file",
 }
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "UsageError",
     "View",
     "hookimpl",
+    "read_recipe",
     "unlearn",
 ]
 

@@ -13,7 +13,8 @@ import click
 from guide_plugin.audit_command import audit
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
-from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, recipe_from, with_options
+from guide_plugin.init_command import init
+from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, RELEASE, SUBJECT, recipe_from, with_options
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -22,8 +23,8 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 
 
 @click.group(invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 100})
-@click.option("--hub", metavar="MODEL", help="The model: ORG/NAME[@REVISION] on the Hub, a folder or a file.")
-@with_options(SUBJECT)
+@with_options(MODEL, SUBJECT)
+@click.option("--config", type=FILE, metavar="FILE", help="A recipe (TOML); options beside it have the last word.")
 @click.option("--output", type=FILE, help="The run folder to make [runs/MODEL-DATE-TIME].")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
 @click.option("--operator", help="The unlearning method [guide].")
@@ -35,7 +36,7 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 @click.option("--training-seed", type=click.IntRange(min=0), help="Where the random draws of the training start [0].")
 @with_options(NETWORKS)
 @click.option("--audit", type=click.Choice(["quick", "full", "off"]), help="How much is measured [quick].")
-@with_options(AUDIT)
+@with_options(AUDIT, RELEASE)
 @click.option("--device", type=click.Choice(["auto", "cuda", "mps", "cpu"]), help="Where to compute [auto].")
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to compute [float32].")
 @click.option("--checkpoint-every", type=click.IntRange(min=1), metavar="STEPS", help="How often to save [100].")
@@ -45,7 +46,7 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 def command(context: click.Context, **options: Any) -> None:
     """Take a person out of a face generator, and measure whether it worked."""
     if context.invoked_subcommand is None:
-        if not options["hub"]:
+        if not options["hub"] and not options["config"]:
             raise UsageError("No model is named.", "Give --hub ORG/NAME or --hub FOLDER, or see `unlearn --help`.")
         _unlearn(options)
 
@@ -56,16 +57,17 @@ def _unlearn(options: dict[str, Any]) -> None:
     from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
-    recipe = recipe_from(options)
+    host = PluginHost()
+    recipe = recipe_from(options, host)
     display = Lines()
     subject = recipe.subject
     if subject.seed is None and subject.code is None and not subject.faces:
         display.note("No subject is named: this is a rehearsal on a random person of the generator.")
     with display:
         if options["dry_run"]:
-            plan = describe(prepare(recipe, PluginHost(), display), options["output"])
+            plan = describe(prepare(recipe, host, display), options["output"])
         else:
-            outcome = unlearn(recipe, options["output"], PluginHost(), display)
+            outcome = unlearn(recipe, options["output"], host, display)
     if options["dry_run"]:
         _print_plan(plan, options["as_json"])
     else:
@@ -146,6 +148,7 @@ def adapters(as_json: bool) -> None:
 
 command.add_command(audit)
 command.add_command(evaluate)
+command.add_command(init)
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
@@ -162,6 +165,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         result = {
             "folder": str(outcome.folder),
             "model": str(outcome.model),
+            "verdict": outcome.verdict,
             "refusals": outcome.refusals,
             "report": outcome.report.model_dump(mode="json"),
         }

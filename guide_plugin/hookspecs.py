@@ -101,4 +101,7 @@ def unlearn_error(run: RunRecord, error: BaseException) -> None:
 
 @hookspec
 def unlearn_gate(run: RunRecord) -> str | None:
-    """Return one sentence to refuse the release, None to let it pass. Raising refuses it too."""
+    """Return one sentence to refuse the release, None to let it pass. Raising refuses it too.
+
+    A recipe can require your gate by your plugin's name: `--require NAME`. It then refuses where you are missing.
+    """

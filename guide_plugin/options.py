@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from guide_plugin.errors import UsageError
+
+if TYPE_CHECKING:
+    from guide_plugin.plugins import PluginHost
+    from guide_plugin.recipe import Recipe
 
 FILE = click.Path(path_type=Path)
 
@@ -40,6 +44,19 @@ AUDIT = [
     click.option("--real-statistics", type=FILE, help="Features (.npy) or mu and sigma (.npz) of real pictures."),
 ]
 
+MODEL = [
+    click.option("--hub", metavar="MODEL", help="The model: ORG/NAME[@REVISION] on the Hub, a folder or a file."),
+    click.option("--file", metavar="NAME", help="Which weight file of the model, where it has several."),
+]
+
+RELEASE = [
+    click.option("--push", metavar="ORG/NAME", help="Push an accepted model to this repository on the Hub."),
+    click.option("--public", is_flag=True, help="Make that repository a public one."),
+    click.option("--create-pr", is_flag=True, help="Open a pull request there instead of committing."),
+    click.option("--in-place", is_flag=True, help="Allow it to be the repository that the model came from."),
+    click.option("--require", "required", multiple=True, metavar="PLUGIN", help="A gate that must agree; repeatable."),
+]
+
 
 def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     """Return a decorator that adds the options of these groups in their order."""
@@ -52,10 +69,23 @@ def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Comma
     return add
 
 
-def recipe_from(options: dict[str, Any]) -> Any:
-    """Build the recipe from the options that were given; what was not given stays unset."""
-    from guide_plugin.network_file import NetworkFile
-    from guide_plugin.recipe import NetworkChoice, Recipe, parse
+def recipe_from(options: dict[str, Any], host: PluginHost | None = None) -> Recipe:
+    """Build the recipe from the options that were given, over the file of `--config`; the rest stays unset.
+
+    Args:
+        host: the plugins, whose operators know which of their settings are files; by default the installed ones.
+    """
+    from guide_plugin.recipe import Recipe, parse
+    from guide_plugin.recipe_file import read_recipe
+
+    if options.get("config"):
+        return read_recipe(options["config"], said_in(options), host)
+    recipe: Recipe = parse(Recipe, said_in(options), "The options")
+    return recipe
+
+
+def said_in(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the options say, as a recipe's values; what was not given is absent."""
 
     def given(*names: str, **renamed: str) -> dict[str, Any]:
         wanted = {**{name: name for name in names}, **renamed}
@@ -70,23 +100,32 @@ def recipe_from(options: dict[str, Any]) -> Any:
         settings[key] = value
     networks = given("judge", "perceptual", trainer="recogniser")
     if options.get("recogniser_weights"):
-        name = networks.get("trainer", NetworkChoice().trainer)
-        if NetworkFile.parse(name).file:
-            raise UsageError("--recogniser and --recogniser-weights both name a file.", "Give one of them.")
-        networks["trainer"] = f"{name}:{options['recogniser_weights']}"
+        networks["trainer"] = _with_weights(networks.get("trainer"), options)
     subject = given("seed", "code", "faces", "holdout_faces", "control_faces", "face_index", "force")
     if options.get("face_box"):
         subject["face_box"] = _box(options["face_box"])
-    values = {
-        "hub": options["hub"],
+    return {
+        **given("hub", "file"),
         "subject": subject,
         "photos": given("encoder", steps="inversion_steps"),
         "method": {**given("operator", "training_seed", "stop_below"), "settings": settings},
         "networks": networks,
         "audit": given("keep_evidence", "inception", "real_statistics", level="audit"),
         "machine": given("device", "precision", "checkpoint_every"),
+        "release": given("push", "public", "create_pr", "in_place", "required"),
     }
-    return parse(Recipe, values, "The options")
+
+
+def _with_weights(trainer: str | None, options: dict[str, Any]) -> str:
+    from guide_plugin.network_file import NetworkFile
+    from guide_plugin.recipe import NetworkChoice
+
+    if trainer is None and options.get("config"):
+        raise UsageError("Beside a recipe, --recogniser-weights alone is not enough.", "Give --recogniser NAME:FILE.")
+    name = trainer or NetworkChoice().trainer
+    if NetworkFile.parse(name).file:
+        raise UsageError("--recogniser and --recogniser-weights both name a file.", "Give one of them.")
+    return f"{name}:{options['recogniser_weights']}"
 
 
 def _box(text: str) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -49,6 +49,11 @@ class Outcome:
     report: Report
     refusals: tuple[str, ...]
     published: Published | None = None
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "inconclusive"]:
+        """What the audit says; gates may refuse a model that passed."""
+        return self.report.verdict.outcome
 
 
 def unlearn(
@@ -131,7 +136,7 @@ def publish_run(
         raise Refused([*report.verdict.reasons, *report.vetoes], "Only an accepted model can be published.")
     prepare_publication(plan)
     stage_release(plan, case, run, folder / "model", report, host, display)
-    vetoes = host.vetoes(_record(plan, run, report, run.release))
+    vetoes = host.vetoes(_record(plan, run, report, run.release), plan.recipe.release.required)
     if vetoes:
         shutil.rmtree(run.release)
         return Outcome(folder, run.model(), report, tuple(vetoes))
@@ -160,15 +165,13 @@ def _run(plan: Plan, case: Case, run: RunDir, host: PluginHost, display: Display
                 unstaged = error
         outcome = conclude(plan, run, redacted, report, audited, host, run.finish)
     except BaseException as error:
+        onwards = f"unlearn resume {shlex.quote(str(run.folder))}"
         if isinstance(error, CannotWrite) and run.checkpoint.exists():
-            error.remedy = f"Mend that, then go on with: unlearn resume {shlex.quote(str(run.folder))}"
+            error.remedy = f"Mend that, then go on with: {onwards}"
         shutil.rmtree(run.staging, ignore_errors=True)
         host.notify("unlearn_error", run=record, error=error)
         if isinstance(error, KeyboardInterrupt) and run.checkpoint.exists():
-            raise Interrupted(
-                "Stopped; the training so far is saved.",
-                f"Go on with: unlearn resume {shlex.quote(str(run.folder))}",
-            ) from None
+            raise Interrupted("Stopped; the training so far is saved.", f"Go on with: {onwards}") from None
         raise
     if outcome.refusals or not plan.recipe.release.push:
         shutil.rmtree(run.release, ignore_errors=True)
@@ -195,7 +198,7 @@ def conclude(
     """Ask the gates, write what there is to read, and let `finish` file the model under its verdict."""
     record = _record(plan, run, report, run.release if run.release.is_dir() else None)
     host.notify("unlearn_after", run=record)
-    report = report.model_copy(update={"vetoes": [*report.vetoes, *host.vetoes(record)]})
+    report = report.model_copy(update={"vetoes": [*report.vetoes, *host.vetoes(record, plan.recipe.release.required)]})
     reasons = [] if report.verdict.outcome == "pass" else report.verdict.reasons
     refusals = (*reasons, *report.vetoes)
     sheets = bystander_sheets(plan.teacher, redacted, plan.recipe.method.training_seed)

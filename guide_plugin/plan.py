@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
 from guide_plugin.device import PRECISIONS, choose_device
-from guide_plugin.errors import AdapterError, PluginError, UnlearnError, UsageError
+from guide_plugin.errors import AdapterError, PluginError, Refused, UnlearnError, UsageError
 from guide_plugin.hub.source import Source, find
 from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
@@ -86,7 +86,15 @@ class Plan:
 
 
 def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
-    """Find, check and load everything that the run needs; nothing is written."""
+    """Find, check and load everything that the run needs; nothing is written.
+
+    Raises:
+        Refused: a required gate is missing or broken: told before hours of training, not after them.
+        UnlearnError: something cannot be had or used.
+    """
+    missing = host.missing_gates(recipe.release.required)
+    if missing:
+        raise Refused(missing, "Install or mend its plugin, or do not require it; `unlearn plugins` lists them.")
     display.stage("Looking at the model")
     source, adapter, claim = find(recipe.hub, recipe.file, host.adapters)
     recipe = follow(recipe.model_copy(update={"hub": source.hub}), source.suggestion)

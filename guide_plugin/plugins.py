@@ -176,9 +176,24 @@ class PluginHost:
         """Ask every plugin what the weight file at `path` is; a plugin that raises one of our errors has the say."""
         return [found for name in self._names() for found in self._call(name, "unlearn_inspect", path=path)]
 
-    def vetoes(self, run: RunRecord) -> list[str]:
-        """Ask every gate, each on its own, and return all refusals as "plugin: reason"; a crash is a refusal."""
-        refusals = []
+    def missing_gates(self, required: Iterable[str]) -> list[str]:
+        """Say of each required gate that cannot be asked why not."""
+        gates = {gate.plugin_name for gate in self.manager.hook.unlearn_gate.get_hookimpls()}
+        return [f"gate {name} is required, and {self._absence(name)}" for name in required if name not in gates]
+
+    def _absence(self, name: str) -> str:
+        if self.manager.has_plugin(name):
+            return "has no gate"
+        reasons = [info.broken for info in self.plugins if info.name == name and info.broken]
+        return f"is broken: {reasons[0]}" if reasons else "not installed"
+
+    def vetoes(self, run: RunRecord, required: Iterable[str] = ()) -> list[str]:
+        """Ask every gate, each on its own, and return all refusals as "plugin: reason"; a crash is a refusal.
+
+        Args:
+            required: plugins whose gates must have spoken; each that cannot be asked is a refusal too.
+        """
+        refusals = self.missing_gates(required)
         for name in self._names():
             try:
                 refusals += [f"{name}: {reason}" for reason in self._call(name, "unlearn_gate", run=run)]

@@ -7,6 +7,7 @@ their default.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,8 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from guide_plugin.errors import UsageError
 
-Network = Annotated[str, "NAME, NAME:FILE or NAME:FILE#sha256=HEX"]
+NETWORK, MODEL = "NAME, NAME:FILE or NAME:FILE#sha256=HEX", "FOLDER, FILE or ORG/NAME[@REVISION]"
+
+Network = Annotated[str, NETWORK]
 """A frozen network's name, with the file of its weights where it needs one, and that file's hash: see `NetworkFile`."""
+
+Model = Annotated[str, MODEL]
+"""A generative model, on the local disk or on the Hub."""
 
 
 class Part(BaseModel):
@@ -113,7 +119,7 @@ class Rules(Part):
 
 
 class Audit(Part):
-    """How much is measured; what is not set has the level's number, see `audit.effort`."""
+    """How much is measured; a number that is not set is the level's."""
 
     level: Literal["quick", "full", "off"] = "quick"
     """Either "quick" for minutes, or "full" for a release; "off" measures nothing and passes nothing."""
@@ -173,7 +179,7 @@ class Release(Part):
 class Recipe(Part):
     """One run, whole."""
 
-    hub: str = Field(min_length=1)
+    hub: Model = Field(min_length=1)
     """The model: a folder, a file, or "ORG/NAME[@REVISION]" on the Hub."""
     file: str | None = Field(default=None, examples=["model.safetensors"])
     """Which weight file of the model, where it has several."""
@@ -205,9 +211,19 @@ def parse(kind: type[Part], values: dict[str, Any], where: str) -> Any:
 def first_problem(error: ValidationError) -> str:
     """Return the first of pydantic's complaints as "key: what is wrong", without the value."""
     first = error.errors(include_input=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and not set("[-") & set(part))
-    message = first["msg"].removeprefix("Value error, ")
+    key, message = problem_key(first), problem_message(first)
     return f"{key}: {message}" if key else message
+
+
+def problem_key(problem: Mapping[str, Any]) -> str:
+    """Return the key that one of pydantic's complaints is about, with the parts it lies in: "audit.rules.frechet"."""
+    return ".".join(part for part in problem["loc"] if isinstance(part, str) and not set("[-") & set(part))
+
+
+def problem_message(problem: Mapping[str, Any]) -> str:
+    """Return what is wrong in one of pydantic's complaints."""
+    message: str = problem["msg"]
+    return message.removeprefix("Value error, ")
 
 
 def follow(recipe: Recipe, suggestion: Suggestion) -> Recipe:

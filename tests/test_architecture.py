@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 
 # A module may import from lower layers and from its own; nothing further down reaches up.
 LAYERS = [
-    {"cli", "audit_command", "evaluation_command", "sandbox_command"},
+    {"cli", "audit_command", "evaluation_command", "init_command", "sandbox_command"},
     {"options", "testing"},
     {"evaluation", "reaudit"},
     {"pipeline"},
@@ -22,9 +22,9 @@ LAYERS = [
     {"training", "audit", "subject", "inversion", "hub", "run_dir", "report", "progress", "device", "operators"},
     {"code_distribution", "latent_file"},
     {"vision"},
-    {"network_file"},
+    {"recipe_template", "recipe_file", "network_file"},
     {"whole_files"},
-    {"adapter", "operator", "recipe", "hookspecs", "plugins", "errors"},
+    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "plugins", "errors"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

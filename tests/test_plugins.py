@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 import guide_plugin
-from guide_plugin import Adapter, PluginHost, Recipe, UnlearnError, hookimpl, unlearn
+from guide_plugin import Adapter, PluginHost, Recipe, Refused, UnlearnError, hookimpl, unlearn
 from guide_plugin.cli import main
 from guide_plugin.errors import PluginWarning
 from guide_plugin.hub.source import match, pull
@@ -223,8 +223,96 @@ def test_every_gate_is_asked_and_every_refusal_has_a_name() -> None:
     assert "division by zero" in next(veto for veto in vetoes if veto.startswith("crashing"))
 
 
-def recipe_of(model: Path) -> Recipe:
-    return Recipe.model_validate({"hub": str(model), "audit": SMALL_AUDIT, "machine": {"device": "cpu"}})
+GATES = {
+    "good": None,
+    "refusing": "refusing: no consent on file",
+    "crashing": "crashing: the gate failed (ZeroDivisionError('division by zero'))",
+    "missing": "gate missing is required, and not installed",
+    "broken": "gate broken is required, and is broken: ModuleNotFoundError: No module named 'no_such_module'",
+    "gateless": "gate gateless is required, and has no gate",
+}
+"""A plugin of each kind, and what is said where its gate is required."""
+ABSENT = ("missing", "broken", "gateless")
+
+
+@pytest.fixture
+def gates(install: Callable[..., None]) -> PluginHost:
+    """Return a host with a plugin of every kind in `GATES` but the missing one."""
+    install("broken", "import no_such_module")
+    kinds = {
+        "good": plugin("good", unlearn_gate=lambda run: None),
+        "refusing": plugin("refusing", unlearn_gate=lambda run: "no consent on file"),
+        "crashing": plugin("crashing", unlearn_gate=lambda run: 1 / 0),
+        "gateless": plugin("gateless", unlearn_before=lambda run: None),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        return PluginHost(also=kinds.values())
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_a_required_gate_that_cannot_be_asked_refuses(kind: str, gates: PluginHost) -> None:
+    refusal = GATES[kind]
+    asked_anyway = {GATES["refusing"], GATES["crashing"]}
+    assert set(gates.vetoes(RECORD)) == asked_anyway
+    assert set(gates.vetoes(RECORD, [kind])) == asked_anyway | {refusal} - {None}
+    assert gates.missing_gates([kind]) == ([refusal] if kind in ABSENT else [])
+
+
+@pytest.mark.parametrize("kind", ABSENT)
+def test_a_required_gate_is_missed_before_anything_is_done(
+    kind: str, gates: PluginHost, tiny_model: Path, tmp_path: Path
+) -> None:
+    class Untouched(Silent):
+        def stage(self, text: str) -> None:
+            pytest.fail("work was begun")
+
+    with pytest.raises(Refused, match=f"gate {kind} is required") as refused:
+        unlearn(recipe_of(tiny_model, required=[kind]), tmp_path / "run", gates, Untouched())
+    assert refused.value.reasons == [GATES[kind]]
+    assert refused.value.exit_code == 3
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("passing_verdict")
+def test_a_required_gate_that_agrees_lets_the_model_pass(tiny_model: Path, tmp_path: Path) -> None:
+    host = PluginHost(also=[plugin("good", unlearn_gate=lambda run: None)])
+    outcome = unlearn(recipe_of(tiny_model, required=["good"]), tmp_path / "run", host)
+    assert (outcome.verdict, outcome.refusals, outcome.model.name) == ("pass", (), "model")
+
+
+@pytest.mark.usefixtures("passing_verdict")
+def test_a_required_gate_that_is_lost_on_the_way_refuses(tiny_model: Path, tmp_path: Path) -> None:
+    host = PluginHost(also=[plugin("good", unlearn_gate=lambda run: None)])
+
+    class Losing(Silent):
+        def stage(self, text: str) -> None:
+            if text == "Unlearning":
+                host.manager.unregister(name="good")
+
+    outcome = unlearn(recipe_of(tiny_model, required=["good"]), tmp_path / "run", host, Losing())
+    assert outcome.refusals == ("gate good is required, and not installed",)
+    assert (outcome.verdict, outcome.model.name) == ("pass", "refused-model")
+
+
+def test_the_command_refuses_in_json_too(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    arguments = ["--hub", str(tiny_model), "--require", "lawyer", "--dry-run", "--json"]
+    monkeypatch.setattr(sys, "argv", ["unlearn", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["exit_code"] == 3
+    assert "gate lawyer is required, and not installed" in told["error"]
+    assert "unlearn plugins" in told["remedy"]
+
+
+def recipe_of(model: Path, **release: Any) -> Recipe:
+    values = {"hub": str(model), "audit": SMALL_AUDIT, "machine": {"device": "cpu"}, "release": release}
+    return Recipe.model_validate(values)
 
 
 @pytest.fixture
