@@ -14,6 +14,7 @@ from guide_plugin.audit_command import audit
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, recipe_from, with_options
+from guide_plugin.sandbox_command import hub_sandbox
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -146,6 +147,7 @@ def adapters(as_json: bool) -> None:
 
 command.add_command(audit)
 command.add_command(evaluate)
+command.add_command(hub_sandbox)
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:

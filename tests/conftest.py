@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from guide_plugin.testing import LoopbackHub
 from guide_plugin.vision.perceptual import ConvPerceptual
 from guide_plugin.vision.recognition import FaceNetwork
 from hub_adapters.stylegan2.network import Generator
@@ -78,3 +80,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_tiny_model(tmp_path: Path) -> Path:
     """Return the folder of a tiny model that the test may change."""
     return write_tiny_model(tmp_path / "tiny")
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
+    """Return a model hub of its own, on this machine, for the hub's usual client."""
+    with LoopbackHub(tmp_path / "hub") as started:
+        yield started
