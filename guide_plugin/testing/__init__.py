@@ -34,8 +34,9 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"guide_plugin.testing.{_LAZY[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name not in ("dulwich", "starlette", "uvicorn"):
+        package = (error.name or "").partition(".")[0]
+        if package not in ("dulwich", "starlette", "uvicorn"):
             raise
         raise UsageError(
-            f"The loopback Hub needs {error.name}, which is not installed.", 'Run: pip install "guide-plugin[sandbox]"'
+            f"The loopback Hub needs {package}, which is not installed.", 'Run: pip install "guide-plugin[sandbox]"'
         ) from error
