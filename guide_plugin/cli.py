@@ -16,6 +16,11 @@ from guide_plugin.evaluation_command import evaluate
 from guide_plugin.init_command import init
 from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, RELEASE, SUBJECT, recipe_from, with_options
 
+command.add_command(push)
+command.add_command(verify)
+from guide_plugin.release_commands import push, verify
+from guide_plugin.sandbox_command import hub_sandbox
+
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
 
@@ -149,6 +154,9 @@ def adapters(as_json: bool) -> None:
 command.add_command(audit)
 command.add_command(evaluate)
 command.add_command(init)
+command.add_command(push)
+command.add_command(verify)
+command.add_command(hub_sandbox)
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
@@ -167,11 +175,12 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
             "model": str(outcome.model),
             "verdict": outcome.verdict,
             "refusals": outcome.refusals,
+            "published": vars(outcome.published) if outcome.published else None,
             "report": outcome.report.model_dump(mode="json"),
         }
         click.echo(json.dumps(result, indent=2))
         sys.exit(Refused.exit_code if outcome.refusals else 0)
-    click.echo(outcome_lines(outcome.report, outcome.folder, outcome.model))
+    click.echo(outcome_lines(outcome.report, outcome.folder, outcome.model, outcome.published))
     if outcome.refusals:
         raise Refused(list(outcome.refusals), f"The model is kept for inspection in {outcome.model}.")
 

@@ -24,9 +24,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import httpx
 
 from guide_plugin.errors import HubError, UsageError
+from guide_plugin.whole_files import write_whole
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 AGAIN = "Run the same command again; what is done is found and not done twice."
@@ -85,6 +87,15 @@ class RemoteModel:
     private: bool | None = None
 
 
+def remember(address: Address, commit: str) -> None:
+    """Write down in the client's cache which commit a branch or tag is, so that its name is known offline too."""
+    if not COMMIT.fullmatch(address.revision):
+        folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=address.repo, repo_type="model")
+        reference = folder / "refs" / address.revision
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(reference, commit.encode())
+
+
 def offline() -> bool:
     """Say whether the client may not ask anybody (`HF_HUB_OFFLINE`)."""
     return bool(constants.HF_HUB_OFFLINE)
@@ -113,7 +124,8 @@ def resolve(address: Address) -> RemoteModel:
 def _cached(address: Address) -> RemoteModel:
     """Return what the client's cache holds of a revision; a blob's name there is what the Hub said it hashes to."""
     try:
-        repos = [repo for repo in scan_cache_dir().repos if (repo.repo_type, repo.repo_id) == ("model", address.repo)]
+        known = scan_cache_dir(constants.HF_HUB_CACHE).repos
+        repos = [repo for repo in known if (repo.repo_type, repo.repo_id) == ("model", address.repo)]
     except CacheNotFound:
         repos = []
     for revision in (revision for repo in repos for revision in repo.revisions):

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import time
 from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import WeakFileLock, build_hf_headers
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import WeakFileLock, build_hf_headers, hf_raise_for_status, http_stream_backoff, httpx, tqdm
 
 from guide_plugin.errors import HubError
 from guide_plugin.hub.client import RemoteFile, RemoteModel, told
 from guide_plugin.whole_files import CannotWrite, sha256
 
 FULL_OR_PROTECTED = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
+
+CHUNK = 1 << 20
+TRIES, PAUSE = 5, 0.1
+"""How often in a row a download is begun again without a byte arriving, and the first pause, doubled each time."""
 
 
 def fetch(model: RemoteModel, names: Iterable[str]) -> Path:
@@ -85,22 +92,49 @@ def _continue(model: RemoteModel, name: str, wanted: RemoteFile) -> bool:
     with WeakFileLock(lock):
         if blob.exists():
             return True
-        with partial.open("ab") as file:
-            if file.tell() > wanted.size:
-                file.truncate(0)
-            http_get(
-                hf_hub_url(model.repo, name, revision=model.commit),
-                file,
-                resume_size=file.tell(),
-                headers=build_hf_headers(),
-                expected_size=wanted.size,
-                displayed_filename=name,
-            )
-        if sha256(partial) != wanted.sha256:
+        with partial.open("a+b") as file, ThreadPoolExecutor(1) as hashing:
+            digest = _stream(hf_hub_url(model.repo, name, revision=model.commit), file, wanted.size, name, hashing)
+        if digest != wanted.sha256:
             partial.unlink()
             return False
         partial.replace(blob)
         return True
+
+
+def _stream(url: str, file: BinaryIO, size: int, name: str, hashing: Executor) -> str:
+    """Append to a file what it lacks to `size` bytes, and return its SHA-256, which is computed beside it."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    tries = 0
+    with tqdm(desc=name[-40:], total=size, initial=file.tell(), unit="B", unit_scale=True) as bar:
+        while (have := file.tell()) < size:
+            headers = {**build_hf_headers(), **({"Range": f"bytes={have}-"} if have else {})}
+            try:
+                with http_stream_backoff(
+                    "GET",
+                    url,
+                    headers=headers,
+                    timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+                    retry_on_exceptions=(),
+                    retry_on_status_codes=(408, 429),
+                ) as response:
+                    hf_raise_for_status(response)
+                    if have and response.status_code != 206:  # the whole file comes again
+                        file.truncate(0)
+                        digest = hashlib.sha256()
+                    for chunk in response.iter_bytes(CHUNK):
+                        file.write(chunk)
+                        hashing.submit(digest.update, chunk)
+                        bar.update(len(chunk))
+            except httpx.TransportError:
+                tries = tries + 1 if file.tell() == have else 0
+                if tries == TRIES:
+                    raise
+                time.sleep(PAUSE * 2**tries)
+    hashing.shutdown()
+    return digest.hexdigest()
 
 
 def agrees(path: Path, wanted: RemoteFile) -> bool:

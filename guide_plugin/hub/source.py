@@ -107,14 +107,17 @@ def pull(hub: str, file: str | None = None) -> Source:
 
 
 def _on_the_hub(hub: str, file: str | None) -> Source:
-    from guide_plugin.hub.client import Address, resolve
+    from guide_plugin.hub.client import Address, remember, resolve
     from guide_plugin.hub.download import fetch
 
-    remote = resolve(Address.parse(hub))
+    address = Address.parse(hub)
+    remote = resolve(address)
     sizes = {name: found.size for name, found in sorted(remote.files.items())}
     small = [name for name, size in sizes.items() if name.endswith(".json") and size <= SMALL_JSON][:DOCUMENTS]
     wanted = [*small, *({SUGGESTION} & sizes.keys())]
     folder = fetch(remote, wanted) if wanted else Path()
+    if not remote.cached:
+        remember(address, remote.commit)
     suggestion, companions = _read_suggestion(folder, sizes) if SUGGESTION in wanted else (Suggestion(), ())
     listing = RepoListing(sizes, dict(_documents(folder, {name: sizes[name] for name in small})))
     source = Source(f"{remote.repo}@{remote.commit}", folder, listing, suggestion, companions, remote, sizes)

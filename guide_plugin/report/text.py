@@ -5,17 +5,21 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guide_plugin.adapter import Inspection
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.recovery_figures import RecoveryFigures
 from guide_plugin.report.schema import Report
 
+if TYPE_CHECKING:
+    from guide_plugin.hub.push import Published
+    from guide_plugin.verification import Verification
+
 LABEL = 46
 
 
-def outcome_lines(report: Report, folder: Path, model: Path) -> str:
+def outcome_lines(report: Report, folder: Path, model: Path, published: Published | None = None) -> str:
     """Return the result as the terminal shows it."""
     trained, found = report.training, report.findings
     facts: dict[str, str] = {"verdict": report.verdict.outcome}
@@ -39,6 +43,8 @@ def outcome_lines(report: Report, folder: Path, model: Path) -> str:
         facts["views"] = str(folder / "views.png")
     if report.notes:
         facts["note"] = "; ".join(report.notes)
+    if published is not None:
+        facts["published"] = f"{published.url}{' (by an earlier try)' if published.found else ''}"
     rows = [] if found is None else [("similarity to the original's picture", "before", "after"), *_rows(found)]
     table = [f"{label:<{LABEL}}{before:>8}{after:>8}".rstrip() for label, before, after in rows]
     return "\n".join(["", *table, *([""] if table else []), _facts(facts)])
@@ -91,6 +97,24 @@ def plan_lines(plan: dict[str, Any]) -> str:
         "writes": f"{plan['writes']} (at most {size_in_words(plan['bytes_written_at_most'])})",
     }
     return _facts(facts) + "\nNothing was written."
+
+
+def verification_lines(found: Verification) -> str:
+    """Return what was found of a published model, as the terminal shows it."""
+    made = found.provenance
+    source = f"{made.source.repo} at {made.source.commit}" if made.source.repo else "a local folder"
+    facts = {
+        "model": found.name,
+        "made": f"{made.date} with {made.operator}, unlearn {made.package_version}, from {source}",
+        "verdict": f"{made.verdict.outcome}, when it was made",
+        "removed": f"{len(made.history) + 1} identities" if made.history else "one identity",
+        "files": f"{len(made.files)} listed",
+        "wrong": "; ".join(found.wrong) or "nothing",
+        "edited": "; ".join(found.changed) or "nothing",
+    }
+    if found.unchecked:
+        facts["unchecked"] = "; ".join(found.unchecked)
+    return _facts(facts)
 
 
 def inspection_lines(file: str, inspection: Inspection) -> str:

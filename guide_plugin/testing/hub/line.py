@@ -99,6 +99,8 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         """Hand on a piece of the reply, as the fault leaves it."""
+        if self._cut:
+            return
         if message["type"] == "http.response.start":
             self._status = message["status"]
         if self._fault is None:

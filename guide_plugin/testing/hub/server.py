@@ -86,6 +86,11 @@ class LoopbackHub:
         return self._site.url
 
     @property
+    def repositories(self) -> tuple[str, ...]:
+        """The ids of all repositories."""
+        return self._site.shelf.ids()
+
+    @property
     def requests(self) -> tuple[Served, ...]:
         """All requests so far."""
         return self._log.all()

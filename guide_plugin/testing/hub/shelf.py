@@ -33,6 +33,11 @@ class Shelf:
                 repository.history.close()
             self._open.clear()
 
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all repositories."""
+        found = (path.parent.relative_to(self._folder) for path in self._folder.glob("*/*/settings.json"))
+        return tuple(sorted(path.as_posix() for path in found))
+
     def get(self, repo_id: str, anonymous: bool = False) -> Repository:
         """Return a repository.
 
