@@ -15,9 +15,6 @@ from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, Unlear
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.init_command import init
 from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, RELEASE, SUBJECT, recipe_from, with_options
-
-command.add_command(push)
-command.add_command(verify)
 from guide_plugin.release_commands import push, verify
 from guide_plugin.sandbox_command import hub_sandbox
 

@@ -49,7 +49,8 @@ def verify(hub: str, display: Display) -> Verification:
     display.stage("Computing its hashes")
     names = [name for name in source.sizes if name in provenance.files or holds_weights(name)]
     folder = source.fetched(names).folder
-    wrong, changed = [], []
+    wrong: list[str] = []
+    changed: list[str] = []
     for sentence in differences(provenance, folder):
         about = next((name for name in (*provenance.files, *names) if name in sentence), "")
         (wrong if holds_weights(about) or not about else changed).append(sentence.removesuffix("."))

@@ -21,6 +21,7 @@ from guide_plugin.hub.release import PROVENANCE, holds_weights
 from guide_plugin.recipe import Release
 
 TITLE = "Remove one identity"
+MOVED = "Run the same command again, to take the person out of what is there now."
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
     by_request = release.create_pr or in_place
     there = _look(target)
     _may_take(release, there)
+    if in_place and source and there and there.commit != source.commit:
+        raise HubError(f"{target.repo} has moved on since it was pulled; nothing was proposed.", MOVED)
     if there is None:
         with told(target):
             api.create_repo(target.repo, private=not release.public, exist_ok=True)
@@ -97,14 +100,18 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
         return Published(target.repo, f"{api.endpoint}/{target.repo}", there.commit, True)
     title = f"{TITLE} ({identity})"
     with told(target):
-        info = api.create_commit(
-            target.repo,
-            list(_operations(folder, there)),
-            commit_message=title,
-            commit_description=text,
-            parent_commit=source.commit if in_place and source else there.commit,
-            create_pr=by_request,
-        )
+        try:
+            info = api.create_commit(
+                target.repo,
+                list(_operations(folder, there)),
+                commit_message=title,
+                commit_description=text,
+                parent_commit=there.commit,
+                create_pr=by_request,
+            )
+        except ValueError as error:  # the client's word for a card that the Hub's endpoint refuses
+            why = " ".join(str(error).split())
+            raise HubError(f"The Hub does not accept the model card: {why}", "Correct the source's card.") from None
     revision = info.pr_revision or info.oid
     published = resolve(Address(target.repo, revision))
     if _missing(folder, published):
