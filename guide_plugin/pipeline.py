@@ -98,7 +98,7 @@ def carry_out(plan: Plan, case: Case, folder: Path, host: PluginHost, display: D
         write_private(run.recipe, json_bytes(recipe))
         return _run(plan, case, run, host, display)
     except BaseException:
-        if not run.checkpoint.exists():
+        if not run.checkpoint.exists() and not run.report.exists():
             run.discard()
         raise
 
