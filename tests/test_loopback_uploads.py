@@ -220,6 +220,7 @@ def test_discussions_and_drafts(hub: LoopbackHub, api: HfApi) -> None:
     assert [one.num for one in of_kind] == [2]
     assert [one.num for one in api.get_repo_discussions("org/model", author="alice")] == [2, 1]
     refused(404, api.get_discussion_details, "org/model", 3)
+    refused(400, api.create_discussion, "org/model", "ab")
 
 
 def test_branches_and_tags(hub: LoopbackHub, api: HfApi) -> None:
