@@ -47,6 +47,11 @@ def fetch(model: RemoteModel, names: Iterable[str]) -> Path:
     return folder
 
 
+def is_cached(model: RemoteModel, name: str) -> bool:
+    """Say whether a file of the commit is in the client's cache."""
+    return isinstance(try_to_load_from_cache(model.repo, name, revision=model.commit), str)
+
+
 def _fetch(model: RemoteModel, name: str) -> Path:
     wanted = model.files[name]
     if model.cached:
