@@ -24,7 +24,7 @@ from guide_plugin.whole_files import CannotWrite, sha256
 
 FULL_OR_PROTECTED = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
-CHUNK = 1 << 20
+CHUNK = 4 << 20
 TRIES, PAUSE = 5, 0.1
 """How often in a row a download is begun again without a byte arriving, and the first pause, doubled each time."""
 
@@ -75,7 +75,7 @@ def _fetch(model: RemoteModel, name: str) -> Path:
                 if error.errno not in FULL_OR_PROTECTED:
                     raise
                 raise CannotWrite(Path(constants.HF_HUB_CACHE), error) from error
-        if agrees(path, wanted):
+        if wanted.sha256 or agrees(path, wanted):
             return _root(path, name)
         _drop(path)
     raise HubError(
@@ -96,7 +96,9 @@ def _continue(model: RemoteModel, name: str, wanted: RemoteFile) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
         if blob.exists():
-            return True
+            if sha256(blob) == wanted.sha256:
+                return True
+            blob.unlink()
         with partial.open("a+b") as file, ThreadPoolExecutor(1) as hashing:
             digest = _stream(hf_hub_url(model.repo, name, revision=model.commit), file, wanted.size, name, hashing)
         if digest != wanted.sha256:
