@@ -203,6 +203,16 @@ def test_what_the_hub_answers_is_said_in_one_sentence(
     assert contents(hub, TARGET) == {}
 
 
+def test_a_large_file_that_does_not_get_through_is_said_in_one_sentence(
+    hub: LoopbackHub, source: RemoteModel, staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
+    hub.faults.add(Fault(match="PUT /storage", times=None, status=500))
+    with pytest.raises(HubError, match=r"Sending to org/faces-redacted failed.*same command again"):
+        send(staged, source)
+    assert contents(hub, TARGET) == {}
+
+
 def test_who_may_not_write_is_told_before_anything_is_computed(
     hub: LoopbackHub, account: Account, source: RemoteModel, staged: Path
 ) -> None:

@@ -24,7 +24,7 @@ from guide_plugin.whole_files import CannotWrite, sha256
 
 FULL_OR_PROTECTED = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 
-CHUNK = 4 << 20
+CHUNK = 1 << 20
 TRIES, PAUSE = 5, 0.1
 """How often in a row a download is begun again without a byte arriving, and the first pause, doubled each time."""
 
