@@ -112,7 +112,8 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
             why = " ".join(str(error).split())
             raise HubError(f"The Hub does not accept the model card: {why}", "Correct the source's card.") from None
         except RuntimeError as error:  # the client's word for a large file that did not get through
-            raise HubError(f"Sending to {target.repo} failed: {error.__cause__ or error}.", AGAIN) from None
+            why = type(error.__cause__ or error).__name__  # its text holds a signed address
+            raise HubError(f"Sending to {target.repo} failed ({why}).", AGAIN) from None
     revision = info.pr_revision or info.oid
     published = resolve(Address(target.repo, revision))
     if not all(_arrived(operation, published) for operation in operations):
