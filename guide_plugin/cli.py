@@ -54,8 +54,8 @@ def command(context: click.Context, **options: Any) -> None:
 
 
 def _unlearn(options: dict[str, Any]) -> None:
+    from guide_plugin.dry_run import dry_run
     from guide_plugin.pipeline import unlearn
-    from guide_plugin.plan import describe, prepare
     from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
@@ -67,7 +67,7 @@ def _unlearn(options: dict[str, Any]) -> None:
         display.note("No subject is named: this is a rehearsal on a random person of the generator.")
     with display:
         if options["dry_run"]:
-            plan = describe(prepare(recipe, host, display), options["output"])
+            plan = dry_run(recipe, host, display, options["output"])
         else:
             outcome = unlearn(recipe, options["output"], host, display)
     if options["dry_run"]:

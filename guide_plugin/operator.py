@@ -121,6 +121,10 @@ class Operator(ABC, Generic[SettingsT]):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
 
+    def pictures_per_step(self) -> int:
+        """Return how many pictures a step trains on, for an estimate of its time; GUIDE's five by default."""
+        return 5
+
     def facts(self) -> dict[str, Any]:
         """Return numbers about the prepared run that a report should quote (JSON values); none by default."""
         return {}

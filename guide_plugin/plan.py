@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -19,7 +19,6 @@ from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Recipe, first_problem, follow
-from guide_plugin.subject import cut_faces, find_subject
 from guide_plugin.vision import dlib_recogniser
 from guide_plugin.vision.perceptual import load_perceptual
 
@@ -200,35 +199,6 @@ def default_output(source: Source) -> Path:
     """Return `runs/MODEL-DATE-TIME`."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{source.name.rpartition('/')[2]}-{now}"
-
-
-def describe(plan: Plan, output: Path | None = None) -> dict[str, Any]:
-    """Say what a run would read, train and write, for `--dry-run`; nothing is written."""
-    choice, suggested = plan.recipe.subject, plan.source.suggestion
-    if choice.faces:
-        cut_faces(plan.recipe, plan.teacher)
-    subject_kind = "photo" if choice.faces else find_subject(choice, plan.teacher).kind
-    files = {file: plan.source.sizes[file] for file in (*plan.claim.files, *plan.source.companions)}
-    return {
-        "model": plan.source.hub if plan.source.remote else str(plan.source.folder),
-        "adapter": plan.teacher.name,
-        "summary": plan.claim.summary,
-        "device": str(plan.teacher.device),
-        "subject_kind": subject_kind,
-        "reads": files,
-        "operator": plan.operator.name,
-        "settings": plan.operator.settings.model_dump(mode="json"),
-        "trained_parameters": plan.trained_parameters,
-        "trainer": shown(plan.recipe.networks.trainer),
-        "judge": shown(plan.judge_choice),
-        "judge_at_hand": plan.judge_at_hand,
-        "judge_is_trainer": plan.judge_is_trainer,
-        "perceptual": shown(plan.recipe.networks.perceptual),
-        "network_files": plan.network_files,
-        "suggested_by_model": sorted({**suggested.method, **suggested.networks, **suggested.photos}),
-        "writes": str(output or default_output(plan.source)),
-        "bytes_written_at_most": plan.bytes_written,
-    }
 
 
 def shown(choice: str) -> str:

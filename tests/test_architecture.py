@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 LAYERS = [
     {"cli", "audit_command", "evaluation_command", "init_command", "release_commands", "sandbox_command"},
     {"options", "testing"},
-    {"evaluation", "reaudit", "verification"},
+    {"evaluation", "reaudit", "verification", "dry_run"},
     {"pipeline"},
     {"publication"},
     {"recheck"},

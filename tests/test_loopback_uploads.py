@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RevisionNotFoundError
 
 from guide_plugin.testing import LoopbackHub
-from tests.hub_models import FILES, WEIGHTS, anonymous, member, other
+from tests.hub_models import FILES, WEIGHTS, anonymous, contents, member, other, send
 
 
 @pytest.fixture
@@ -27,27 +28,11 @@ def add(**files: bytes) -> list[CommitOperationAdd]:
     return [CommitOperationAdd(name.replace("_", "."), content) for name, content in files.items()]
 
 
-def contents(hub: LoopbackHub, revision: str = "main") -> dict[str, bytes]:
-    return {path: file.read_bytes() for path, file in hub.files("org/model", revision).items() if path[:4] != ".git"}
-
-
 def refused(status: int, act: Any, *arguments: Any, **options: Any) -> HfHubHTTPError:
     with pytest.raises(HfHubHTTPError) as caught:
         act(*arguments, **options)
     assert caught.value.response.status_code == status
     return caught.value
-
-
-def send(hub: LoopbackHub, api: HfApi, method: str, path: str, body: bytes, token: bool = True) -> int:
-    """Send what the client would not, and return the status."""
-    request = Request(path if "://" in path else hub.url + path, body, method=method)
-    if token:
-        request.add_header("Authorization", f"Bearer {api.token}")
-    try:
-        with urlopen(request) as reply:
-            return int(reply.status)
-    except HTTPError as error:
-        return error.code
 
 
 def test_a_commit_adds_changes_and_deletes(hub: LoopbackHub, api: HfApi) -> None:
@@ -114,6 +99,27 @@ def test_a_commit_upon_another_state_is_refused(hub: LoopbackHub, api: HfApi) ->
     assert "A commit has happened since" in str(error)
     assert hub.commits("org/model")[0].oid == theirs
     assert contents(hub)["config.json"] == b"theirs"
+
+
+def test_of_commits_at_once_upon_one_state_one_is_taken(hub: LoopbackHub, api: HfApi) -> None:
+    seen = api.model_info("org/model").sha
+    gate = Barrier(6)
+
+    def commit(number: int, parent: str | None) -> int:
+        gate.wait()
+        try:
+            changes = [CommitOperationAdd(f"{number}.txt", b"x")]
+            api.create_commit("org/model", changes, commit_message=f"Number {number}", parent_commit=parent)
+        except HfHubHTTPError as error:
+            return error.response.status_code
+        return 200
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(commit, range(6), [seen] * 6)) == [200] + [412] * 5
+        assert list(pool.map(commit, range(6), [None] * 6)) == [200] * 6
+    assert {f"{number}.txt" for number in range(6)} <= set(contents(hub))
+    parents = [commit.parents for commit in hub.commits("org/model")]
+    assert len({parent for (parent,) in parents[:-1]}) == len(parents) - 1 >= 6
 
 
 def test_commits_that_cannot_be_are_refused_whole(hub: LoopbackHub, api: HfApi) -> None:
@@ -214,6 +220,7 @@ def test_discussions_and_drafts(hub: LoopbackHub, api: HfApi) -> None:
     assert [one.num for one in of_kind] == [2]
     assert [one.num for one in api.get_repo_discussions("org/model", author="alice")] == [2, 1]
     refused(404, api.get_discussion_details, "org/model", 3)
+    refused(400, api.create_discussion, "org/model", "ab")
 
 
 def test_branches_and_tags(hub: LoopbackHub, api: HfApi) -> None:
@@ -242,59 +249,3 @@ def test_branches_and_tags(hub: LoopbackHub, api: HfApi) -> None:
     assert ([ref.name for ref in refs.branches], refs.tags) == (["main"], [])
     with pytest.raises(RevisionNotFoundError):
         api.delete_tag("org/model", tag="v1")
-
-
-INDEX = "model-index:\n- name: m\n  results:\n  - task: {type: t}\n    dataset: {type: d, name: d}\n    metrics:\n"
-
-
-@pytest.mark.parametrize(
-    ("card", "complaint"),
-    [
-        ("license: [", "Invalid YAML"),
-        ("- a\n- b", "must be a mapping"),
-        ("license: my-own", '"license" must be one of'),
-        ("base_model: {a: b}", '"base_model" must be'),
-        ("base_model: [org/good, a/b/c]", '"base_model" must be'),
-        ("base_model: ../x", '"base_model" must be'),
-        ("base_model_relation: cousin", '"base_model_relation" must be one of adapter, merge, quantized, finetune'),
-        ("tags: [{a: b}]", '"tags" must be'),
-        ("library_name: [a]", '"library_name" must be'),
-        ("model-index: {name: m}", '"model-index" must be a list'),
-        ("model-index:\n- results: []", 'name" is required'),
-        ("model-index:\n- name: m", 'results" must be a list'),
-        (f"{INDEX}    - type: x", "must have type and value"),
-        (f"{INDEX}    - type: x\n      value: 1", None),
-        ("license: other\nlicense_name: mine\nlicense_link: LICENSE", None),
-        ("license: [mit, apache-2.0]\nbase_model: [org/a, gpt2]\nbase_model_relation: merge\nunknown: {a: 1}", None),
-    ],
-)
-def test_cards(card: str, complaint: str | None, site: tuple[LoopbackHub, HfApi]) -> None:
-    hub, api = site
-    readme = f"---\n{card}\n---\n# Model\n".encode()
-    before = len(hub.commits("org/model"))
-    if complaint is None:
-        api.upload_file(path_or_fileobj=readme, path_in_repo="README.md", repo_id="org/model")
-        assert contents(hub)["README.md"] == readme
-        return
-    with pytest.raises(ValueError, match=r"Invalid metadata in README\.md") as caught:
-        api.upload_file(path_or_fileobj=readme, path_in_repo="README.md", repo_id="org/model")
-    assert complaint in str(caught.value)
-    line = {"key": "file", "value": {"path": "README.md", "content": readme.decode()}}
-    body = json.dumps({"key": "header", "value": {"summary": "Raw"}}) + "\n" + json.dumps(line)
-    assert send(hub, api, "POST", "/api/models/org/model/commit/main", body.encode()) == 400
-    assert len(hub.commits("org/model")) == before
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with LoopbackHub(tmp_path_factory.mktemp("hub")) as hub:
-        hub.create_repo("org/model")
-        yield hub, member(hub)
-
-
-def test_a_card_without_metadata_is_remarked_on(site: tuple[LoopbackHub, HfApi]) -> None:
-    hub, api = site
-    with pytest.warns(UserWarning, match="empty or missing yaml metadata"):
-        api.upload_file(path_or_fileobj=b"# Model", path_in_repo="README.md", repo_id="org/model")
-    assert contents(hub)["README.md"] == b"# Model"
-    assert ModelCard(contents(hub)["README.md"].decode()).data.to_dict() == {}

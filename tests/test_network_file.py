@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 from guide_plugin import HubError, PluginHost, Recipe, UsageError
 from guide_plugin.cli import command, recipe_from
+from guide_plugin.dry_run import describe
 from guide_plugin.network_file import NetworkFile, same_network
-from guide_plugin.plan import Silent, describe, load_recogniser, prepare, shown
+from guide_plugin.plan import Silent, load_recogniser, prepare, shown
 from guide_plugin.vision import dlib_recogniser
 from guide_plugin.vision.perceptual import load_perceptual
 from guide_plugin.vision.recognition import FaceNetwork
@@ -67,7 +68,7 @@ def test_a_models_own_suggestion_may_carry_hashes(own_tiny_model: Path) -> None:
     plan = prepare(recipe, PluginHost(), Silent())
     assert "judge.safetensors" in plan.source.companions
     assert plan.network_files["judge"] == digest
-    assert describe(plan)["judge"] == "small:judge.safetensors"
+    assert describe(plan, Silent())["judge"] == "small:judge.safetensors"
     toml.write_text(toml.read_text().replace(digest, HEX))
     with pytest.raises(HubError, match="another file than expected"):
         prepare(recipe, PluginHost(), Silent())

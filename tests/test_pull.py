@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from guide_plugin import HubError, PluginHost, UsageError
+from guide_plugin import HubError, PluginHost, Recipe, UsageError
 from guide_plugin.adapter import LocalCheckpoint
+from guide_plugin.dry_run import dry_run
 from guide_plugin.hub.client import Address, resolve
 from guide_plugin.hub.download import fetch
 from guide_plugin.hub.source import find
+from guide_plugin.plan import Silent
+from guide_plugin.report.text import plan_lines
 from guide_plugin.testing import Fault, LoopbackHub
 from hub_adapters.stylegan2.network import Generator
 from tests import checkpoint_files as files
@@ -158,6 +162,7 @@ def test_offline_with_a_cache_it_works_and_without_one_it_says_so(
     commit = hub.create_repo(REPO, tiny_model)
     online, _, _ = find(REPO, None, ADAPTERS)
     account.go_offline()
+    time.sleep(0.3)  # the last request is logged when its connection is done
     hub.forget_requests()
     for name in (REPO, f"{REPO}@{commit}"):
         source, _, claim = find(name, None, ADAPTERS)
@@ -229,3 +234,25 @@ def test_every_file_is_what_the_repository_holds(hub: LoopbackHub, account: Acco
     for name in (*claim.files, *source.companions):
         held = hashlib.sha256((source.folder / name).read_bytes()).hexdigest()
         assert held == hashlib.sha256((tiny_model / name).read_bytes()).hexdigest()
+
+
+def test_a_dry_run_fetches_nothing_large_and_says_what_would_be(
+    hub: LoopbackHub, account: Account, tmp_path: Path
+) -> None:
+    folder = with_pickle(tmp_path / "model", "ffhq.pkl")
+    (folder / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    hub.create_repo(REPO, folder)
+    asked = Recipe.model_validate({"hub": REPO, "release": {"push": "org/redacted", "create_pr": True}})
+    told = dry_run(asked, PluginHost(), Silent())
+    assert set(told["lacking"]) == {"ffhq.pkl", *(f"{name}.safetensors" for name in ("judge", "perceptual", "trainer"))}
+    assert (told["license"], told["adapter"]) == ("cc-by-nc-4.0", None)
+    assert told["publishes"]["kept"] == []
+    assert downloads(hub) == {"unlearn.toml"}
+    shown = plan_lines(told)
+    for said in ("ffhq.pkl (", "cc-by-nc-4.0", "the file itself says which adapter", "a pull request to org/redacted"):
+        assert said in shown
+    find(REPO, None, ADAPTERS)
+    whole = dry_run(asked, PluginHost(), Silent())
+    assert whole["adapter"] == "stylegan2"
+    assert whole["seconds_of_training"] > 0
+    assert "pull request to org/redacted" in plan_lines(whole)

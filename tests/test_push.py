@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -203,6 +206,16 @@ def test_what_the_hub_answers_is_said_in_one_sentence(
     assert contents(hub, TARGET) == {}
 
 
+def test_a_large_file_that_does_not_get_through_is_said_in_one_sentence(
+    hub: LoopbackHub, source: RemoteModel, staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
+    hub.faults.add(Fault(match="PUT /storage", times=None, status=500))
+    with pytest.raises(HubError, match=r"Sending to org/faces-redacted failed.*same command again"):
+        send(staged, source)
+    assert contents(hub, TARGET) == {}
+
+
 def test_who_may_not_write_is_told_before_anything_is_computed(
     hub: LoopbackHub, account: Account, source: RemoteModel, staged: Path
 ) -> None:
@@ -227,3 +240,33 @@ def test_a_card_that_the_hub_does_not_accept_publishes_nothing(
     with pytest.raises(HubError, match=r"does not accept the model card.*licence ids"):
         send(staged, source)
     assert contents(hub, TARGET) == {}
+
+
+PUSH_AND_MEASURE = """
+import resource, sys
+from pathlib import Path
+from guide_plugin.hub.push import push
+from guide_plugin.recipe import Release
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+folder, small = map(Path, sys.argv[1:])
+push(small, "0", Release(push="org/small"), None, "text")
+before = peak()
+push(folder, "1", Release(push="org/large"), None, "text")
+print((peak() - before) // 1024)
+"""
+
+
+def test_200_mb_are_pushed_with_flat_memory(hub: LoopbackHub, staged: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    shutil.copytree(staged, large)
+    with (large / "model.safetensors").open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(1 << 20))
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token("alice", "write", ("org",))}
+    command = [sys.executable, "-c", PUSH_AND_MEASURE, str(large), str(staged)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert contents(hub, "org/large") == whole(large)
+    assert int(done.stdout) < 60  # MB

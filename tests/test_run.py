@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 import guide_plugin
 from guide_plugin import LocalCheckpoint, Recipe, UsageError, unlearn
+from guide_plugin.dry_run import dry_run
 from guide_plugin.operator import Losses
-from guide_plugin.plan import describe, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.recipe import Suggestion, follow
 from guide_plugin.report.schema import Report
@@ -128,7 +128,7 @@ def test_a_dry_run_writes_nothing(tiny_model: Path, tmp_path: Path, monkeypatch:
 
         def step(self, step: int, steps: int, losses: Losses) -> None: ...
 
-    told = describe(prepare(recipe(tiny_model), PluginHost(), Quiet()))
+    told = dry_run(recipe(tiny_model), PluginHost(), Quiet())
     assert not list(tmp_path.iterdir())
     state = load_file(tiny_model / WEIGHTS)
     buffers = ("resample_filter", "noise_const")

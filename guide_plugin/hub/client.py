@@ -110,7 +110,22 @@ def resolve(address: Address) -> RemoteModel:
     if offline():
         return _cached(address)
     with told(address):
-        info = HfApi().model_info(address.repo, revision=address.revision, files_metadata=True)
+        return _ask(address)
+
+
+def resolve_if_any(address: Address) -> RemoteModel | None:
+    """Do as `resolve`; return None where there is no such model, or none that may be seen."""
+    with told(address):
+        try:
+            return _ask(address)
+        except GatedRepoError:
+            raise
+        except RepositoryNotFoundError:
+            return None
+
+
+def _ask(address: Address) -> RemoteModel:
+    info = HfApi().model_info(address.repo, revision=address.revision, files_metadata=True)
     if not info.sha or not COMMIT.fullmatch(info.sha):
         raise HubError(f"The Hub does not say which commit {address} is.", AGAIN)
     files = {

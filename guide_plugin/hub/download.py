@@ -47,6 +47,11 @@ def fetch(model: RemoteModel, names: Iterable[str]) -> Path:
     return folder
 
 
+def is_cached(model: RemoteModel, name: str) -> bool:
+    """Say whether a file of the commit is in the client's cache."""
+    return isinstance(try_to_load_from_cache(model.repo, name, revision=model.commit), str)
+
+
 def _fetch(model: RemoteModel, name: str) -> Path:
     wanted = model.files[name]
     if model.cached:
@@ -70,7 +75,7 @@ def _fetch(model: RemoteModel, name: str) -> Path:
                 if error.errno not in FULL_OR_PROTECTED:
                     raise
                 raise CannotWrite(Path(constants.HF_HUB_CACHE), error) from error
-        if agrees(path, wanted):
+        if wanted.sha256 or agrees(path, wanted):
             return _root(path, name)
         _drop(path)
     raise HubError(
@@ -91,7 +96,9 @@ def _continue(model: RemoteModel, name: str, wanted: RemoteFile) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
         if blob.exists():
-            return True
+            if sha256(blob) == wanted.sha256:
+                return True
+            blob.unlink()
         with partial.open("a+b") as file, ThreadPoolExecutor(1) as hashing:
             digest = _stream(hf_hub_url(model.repo, name, revision=model.commit), file, wanted.size, name, hashing)
         if digest != wanted.sha256:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import RepositoryNotFoundError
 
 from guide_plugin.errors import HubError, UsageError
-from guide_plugin.hub.client import AGAIN, Address, RemoteModel, offline, resolve, told
+from guide_plugin.hub.client import AGAIN, Address, RemoteModel, offline, resolve, resolve_if_any, told
 from guide_plugin.hub.download import agrees
 from guide_plugin.hub.release import PROVENANCE, holds_weights
 from guide_plugin.recipe import Release
@@ -65,7 +64,7 @@ def check_target(release: Release, source: RemoteModel | None) -> None:
     role = account.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":
         raise HubError("Your token can only read.", "Make one that may write, and log in with it or set HF_TOKEN.")
-    _may_take(release, _look(target))
+    _may_take(release, resolve_if_any(target))
 
 
 def push(folder: Path, identity: str, release: Release, source: RemoteModel | None, text: str) -> Published:
@@ -83,7 +82,7 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
     target, api = Address.parse(release.push), HfApi()
     in_place = source is not None and source.repo == target.repo
     by_request = release.create_pr or in_place
-    there = _look(target)
+    there = resolve_if_any(target)
     _may_take(release, there)
     if in_place and source and there and there.commit != source.commit:
         raise HubError(f"{target.repo} has moved on since it was pulled; nothing was proposed.", MOVED)
@@ -98,12 +97,12 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
                 return Published(target.repo, _request_url(target, number), revision, True)
     if not by_request and not _missing(folder, there):
         return Published(target.repo, f"{api.endpoint}/{target.repo}", there.commit, True)
-    title = f"{TITLE} ({identity})"
+    title, operations = f"{TITLE} ({identity})", list(_operations(folder, there))
     with told(target):
         try:
             info = api.create_commit(
                 target.repo,
-                list(_operations(folder, there)),
+                operations,
                 commit_message=title,
                 commit_description=text,
                 parent_commit=there.commit,
@@ -112,24 +111,17 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
         except ValueError as error:  # the client's word for a card that the Hub's endpoint refuses
             why = " ".join(str(error).split())
             raise HubError(f"The Hub does not accept the model card: {why}", "Correct the source's card.") from None
+        except RuntimeError as error:  # the client's word for a large file that did not get through
+            why = type(error.__cause__ or error).__name__  # its text holds a signed address
+            raise HubError(f"Sending to {target.repo} failed ({why}).", AGAIN) from None
     revision = info.pr_revision or info.oid
     published = resolve(Address(target.repo, revision))
-    if _missing(folder, published):
+    if not all(_arrived(operation, published) for operation in operations):
         raise HubError(f"{target.repo} does not hold what was sent to it.", f"Look at {revision} there. {AGAIN}")
     if by_request:
         assert info.pr_num is not None
         return Published(target.repo, _request_url(target, info.pr_num), revision, False)
     return Published(target.repo, f"{api.endpoint}/{target.repo}", published.commit, False)
-
-
-def _look(target: Address) -> RemoteModel | None:
-    """Return the target as it is, or None where there is none."""
-    with told(target):
-        try:
-            HfApi().repo_info(target.repo)
-        except RepositoryNotFoundError:
-            return None
-    return resolve(target)
 
 
 def _may_take(release: Release, there: RemoteModel | None) -> None:
@@ -152,6 +144,18 @@ def _operations(folder: Path, there: RemoteModel) -> Iterator[CommitOperationAdd
     for name in there.files:
         if holds_weights(name) and name not in names:
             yield CommitOperationDelete(path_in_repo=name)
+
+
+def _arrived(operation: CommitOperationAdd | CommitOperationDelete, there: RemoteModel) -> bool:
+    """Say whether a commit holds what was sent, by the hash that the client took of it while sending."""
+    found = there.files.get(operation.path_in_repo)
+    if isinstance(operation, CommitOperationDelete):
+        return found is None
+    if found is None:
+        return False
+    if found.sha256:
+        return found.sha256 == operation.upload_info.sha256.hex()
+    return agrees(Path(str(operation.path_or_fileobj)), found)
 
 
 def _missing(folder: Path, there: RemoteModel) -> bool:

@@ -79,7 +79,7 @@ def find(hub: str, file: str | None, adapters: dict[str, type[Adapter]]) -> tupl
 
 
 def pull(hub: str, file: str | None = None) -> Source:
-    """Find the model and list its files; of a model on the Hub, nothing large is fetched where its names say enough.
+    """Find the model and list its files; nothing large is fetched.
 
     Raises:
         UsageError: there is no such folder or file, it is empty, or its `unlearn.toml` is wrong.
@@ -140,10 +140,10 @@ def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adap
     Raises:
         UsageError: none can (says what is there and which adapters exist), or several can.
     """
-    claims = _claims(source.listing, adapters)
+    claims = claims_of(source.listing, adapters)
     if not claims and source.remote and source.listing.folder is None:
         source = replace(source, listing=_look_into(source))
-        claims = _claims(source.listing, adapters)
+        claims = claims_of(source.listing, adapters)
     where = source.name if source.remote else source.folder
     if not claims:
         for name, size in source.listing.files.items():
@@ -160,7 +160,8 @@ def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adap
     return claims[0]
 
 
-def _claims(listing: RepoListing, adapters: dict[str, type[Adapter]]) -> list[tuple[type[Adapter], Match]]:
+def claims_of(listing: RepoListing, adapters: dict[str, type[Adapter]]) -> list[tuple[type[Adapter], Match]]:
+    """Ask every adapter whether it can load the model; one that breaks is told and passed over."""
     claims = []
     for adapter in adapters.values():
         try:
@@ -175,19 +176,23 @@ def _claims(listing: RepoListing, adapters: dict[str, type[Adapter]]) -> list[tu
     return claims
 
 
-def _look_into(source: Source) -> RepoListing:
-    """Fetch the one weight file that the model may be; `UsageError` where there are several, so which is a question."""
+def candidates(source: Source) -> list[str]:
+    """Return the weight file that the model may be, or none; `UsageError` where there are several: then say which."""
     files, companions = source.listing.files, set(source.companions)
-    candidates = [name for name in files if name.endswith(WEIGHT_ENDINGS) and name not in companions]
-    if len(candidates) > 1:
-        listed = ", ".join(f"{name} ({files[name] / 1e6:.1f} MB)" for name in candidates)
+    found = [name for name in files if name.endswith(WEIGHT_ENDINGS) and name not in companions]
+    if len(found) > 1:
+        listed = ", ".join(f"{name} ({files[name] / 1e6:.1f} MB)" for name in found)
         raise UsageError(f"{source.name} has several weight files: {listed}.", "Say which one with --file NAME.")
-    if not candidates:
+    return found
+
+
+def _look_into(source: Source) -> RepoListing:
+    found = candidates(source)
+    if not found or source.remote is None:
         return source.listing
     from guide_plugin.hub.download import fetch
 
-    assert source.remote is not None
-    return RepoListing({candidates[0]: files[candidates[0]]}, {}, fetch(source.remote, candidates))
+    return RepoListing({name: source.sizes[name] for name in found}, {}, fetch(source.remote, found))
 
 
 def _walk(folder: Path) -> Iterable[tuple[str, int]]:

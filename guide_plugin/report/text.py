@@ -83,20 +83,39 @@ def _attacked(recovery: RecoveryFigures, codes: str, who: str, label: str) -> tu
 
 
 def plan_lines(plan: dict[str, Any]) -> str:
-    """Return a dry run's findings (`pipeline.describe`) as the terminal shows them."""
-    settings = ", ".join(f"{key} {value}" for key, value in plan["settings"].items() if value is not None)
-    suggested = ", ".join(plan["suggested_by_model"])
-    facts = {
-        "model": f"{plan['summary']}, in {plan['model']}",
-        "reads": ", ".join(f"{file} ({size_in_words(size)})" for file, size in plan["reads"].items()),
-        "subject": "a random person (rehearsal)" if plan["subject_kind"] == "rehearsal" else plan["subject_kind"],
-        "trains": f"{plan['trained_parameters']:,} parameters with {plan['operator']} on {plan['device']}",
-        "settings": settings,
-        "suggested": f"{suggested} (by the model's unlearn.toml)" if suggested else "nothing",
-        "networks": f"{plan['trainer']} trains, {plan['judge']} judges, {plan['perceptual']} compares",
-        "writes": f"{plan['writes']} (at most {size_in_words(plan['bytes_written_at_most'])})",
-    }
+    """Return a dry run's findings (`dry_run.dry_run`) as the terminal shows them."""
+    facts = {"model": f"{plan['summary']}, in {plan['model']}" if plan["summary"] else plan["model"]}
+    if plan["license"]:
+        facts["licence"] = plan["license"]
+    if "lacking" in plan:
+        unknown = "" if plan["adapter"] else "; the file itself says which adapter reads it"
+        facts["fetches"] = _sizes(plan["lacking"]) + unknown
+        facts["memory"] = f"about {size_in_words(plan['bytes_in_memory_at_least'])}, and what the pictures take"
+    else:
+        settings = ", ".join(f"{key} {value}" for key, value in plan["settings"].items() if value is not None)
+        suggested = ", ".join(plan["suggested_by_model"])
+        facts |= {
+            "reads": _sizes(plan["reads"]),
+            "subject": "a random person (rehearsal)" if plan["subject_kind"] == "rehearsal" else plan["subject_kind"],
+            "trains": f"{plan['trained_parameters']:,} parameters with {plan['operator']} on {plan['device']}",
+            "settings": settings,
+            "suggested": f"{suggested} (by the model's unlearn.toml)" if suggested else "nothing",
+            "networks": f"{plan['trainer']} trains, {plan['judge']} judges, {plan['perceptual']} compares",
+            "time": f"about {plan['seconds_of_training'] / 60:.1f} minutes of training, judged by a few pictures",
+            "memory": f"about {size_in_words(plan['bytes_in_memory_at_least'])}, and what the pictures take",
+            "writes": f"{plan['writes']} (at most {size_in_words(plan['bytes_written_at_most'])})",
+        }
+    publishes = plan["publishes"]
+    if publishes:
+        facts["publishes"] = f"a {publishes['as']} to {publishes['to']}: the redacted model, README.md, provenance.json"
+        for key, label in (("kept", "keeps"), ("left_out", "leaves out"), ("unpublished", "not sent")):
+            if publishes[key]:
+                facts[label] = ", ".join(publishes[key])
     return _facts(facts) + "\nNothing was written."
+
+
+def _sizes(files: dict[str, int]) -> str:
+    return ", ".join(f"{file} ({size_in_words(size)})" for file, size in files.items())
 
 
 def verification_lines(found: Verification) -> str:

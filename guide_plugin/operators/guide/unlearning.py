@@ -108,14 +108,17 @@ class Guide(Operator[GuideSettings]):
     @torch.no_grad()
     def fastest_micro_batch(self) -> int:
         """Return how many codes to draw at once: the whole step on a GPU, on a CPU as many as are small together."""
-        s = self.settings
-        pictures = 1 + s.neighbours + s.bystanders + (s.aliases_per_step if s.aliases else 0)
+        pictures = self.pictures_per_step()
         if self.student.device.type != "cpu":
             return pictures
         views = self.teacher.audit_views()
         drawn = self.teacher.synthesize(self.w_u, None if views is None else views[:1])
         pixels = max(math.prod(tensor.shape[-2:]) for tensor in drawn)
         return max(1, min(pictures, CPU_PIXELS // pixels))
+
+    def pictures_per_step(self) -> int:
+        s = self.settings
+        return 1 + s.neighbours + s.bystanders + (s.aliases_per_step if s.aliases else 0)
 
     def facts(self) -> dict[str, Any]:
         return {

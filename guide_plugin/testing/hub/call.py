@@ -32,8 +32,8 @@ SMALL_BODY = 4 << 20
 class Site:
     """What all requests share. `key` signs links to large files.
 
-    The store of large files has an address of its own, as the Hub's has: the client sends no token there. Both
-    addresses are known once the server has its ports.
+    The store of large files has an address of its own, as the Hub's has: from 2.0 on the client sends no token there.
+    Both addresses are known once the server has its ports.
     """
 
     shelf: Shelf
@@ -62,6 +62,7 @@ class Call:
     parameters: Mapping[str, str]
     query: QueryParams
     headers: Headers
+    method: str
     raw_path: str
     body: IO[bytes]
 
@@ -142,6 +143,7 @@ def route(site: Site, method: str, path: str, handler: Callable[[Call], Response
                 parameters={name: value if name == "rest" else unquote(str(value)) for name, value in parts.items()},
                 query=request.query_params,
                 headers=request.headers,
+                method=request.method,
                 raw_path=request.url.path,
                 body=body,
             )

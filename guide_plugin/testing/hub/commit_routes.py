@@ -37,11 +37,13 @@ def _preupload(call: Call) -> Response:
     ignored = IgnoreFilter(line.encode() for line in str(asked.get("gitIgnore", "")).splitlines())
     answers = []
     for file in asked.get("files", []):
-        path = checked_path(file["path"])
-        sample = base64.b64decode(file.get("sample", ""))
+        try:
+            path, size, sample = checked_path(file["path"]), int(file["size"]), base64.b64decode(file["sample"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise HubRefusal(400, "Each file must have a path, a size and a sample.") from error
         answer: dict[str, Any] = {
             "path": path,
-            "uploadMode": "lfs" if rules.is_large(path, int(file["size"]), sample) else "regular",
+            "uploadMode": "lfs" if rules.is_large(path, size, sample) else "regular",
             "shouldIgnore": bool(ignored.is_ignored(path)),
         }
         if path in files:

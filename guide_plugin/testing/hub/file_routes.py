@@ -79,9 +79,10 @@ def _resolve(call: Call) -> Response:
     entry = repository.history.entry(path, blob_id)
     headers = {"X-Repo-Commit": commit}
     if entry.lfs:
-        link = call.site.storage_link("get", repository.id, entry.lfs.sha256, entry.size)
+        # Clients before 2.0 take the store for the Hub, whose host it shares, and look for the commit there.
+        link = call.site.storage_link("get", repository.id, entry.lfs.sha256, entry.size) + f"&commit={commit}"
         headers |= {"X-Linked-Size": str(entry.size), "X-Linked-ETag": f'"{entry.lfs.sha256}"', "Location": link}
         return Response(f"Found. Redirecting to {link}", 302, headers)
     headers |= {"ETag": f'"{blob_id}"', "Content-Disposition": f"inline; filename*=UTF-8''{quote(path)}"}
     content = repository.history.read(blob_id)
-    return ranged(io.BytesIO(content), len(content), call.headers.get("range"), headers)
+    return ranged(call.method, io.BytesIO(content), len(content), call.headers.get("range"), headers)

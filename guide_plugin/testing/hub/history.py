@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class History:
             folder.mkdir(parents=True)
             Repo.init_bare(folder, default_branch=b"main").close()
         self._git = Repo(str(folder))
+        # Two threads that write the same object at once would meet over git's lock file.
+        self._writing = threading.RLock()
         self._known: dict[str, tuple[int, Pointer | None]] = {}
 
     def close(self) -> None:
@@ -135,21 +138,25 @@ class History:
     def write(self, content: bytes) -> str:
         """Store the content of a small file, and return its blob id."""
         blob = Blob.from_string(content)
-        self._git.object_store.add_object(blob)
+        with self._writing:
+            self._git.object_store.add_object(blob)
         return blob.id.decode()
 
     def record(self, files: Mapping[str, str], parents: tuple[str, ...], message: str, author: str) -> str:
         """Store a commit of these files, path to blob id, and return its id. No reference points to it yet."""
         store = self._git.object_store
+        listed = [(path.encode(), _id(blob), FILE_MODE) for path, blob in files.items()]
         commit = Commit()
-        commit.tree = commit_tree(store, [(path.encode(), _id(blob), FILE_MODE) for path, blob in files.items()])
+        with self._writing:
+            commit.tree = commit_tree(store, listed)
         commit.parents = [_id(parent) for parent in parents]
         commit.author = commit.committer = f"{author} <{author}@users.noreply.localhost>".encode()
         commit.author_time = commit.commit_time = int(time.time())
         commit.author_timezone = commit.commit_timezone = 0
         commit.encoding = b"UTF-8"
         commit.message = message.encode()
-        store.add_object(commit)
+        with self._writing:
+            store.add_object(commit)
         return commit.id.decode()
 
     def walk(self, commit: str) -> Iterator[CommitRecord]:

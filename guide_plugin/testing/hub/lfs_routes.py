@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from guide_plugin.testing.hub.call import Call, Site, route
 from guide_plugin.testing.hub.lfs import Pointer, checked_pointer
+from guide_plugin.testing.hub.names import COMMIT
 from guide_plugin.testing.hub.ranges import ranged
 from guide_plugin.testing.hub.refusal import HubRefusal
 from guide_plugin.testing.hub.repository import Repository
@@ -75,7 +76,9 @@ def _storage(site: Site) -> Callable[[Request], Awaitable[Response]]:
         if use == "get":
             file = lfs.path(parts["sha256"]).open("rb")
             headers = {"ETag": f'"{parts["sha256"]}"'}
-            return ranged(file, size, request.headers.get("range"), headers)
+            if COMMIT.fullmatch(commit := query.get("commit", "")):
+                headers["X-Repo-Commit"] = commit
+            return ranged(request.method, file, size, request.headers.get("range"), headers)
         with lfs.receive(Pointer(parts["sha256"], size)) as reception:
             async for piece in request.stream():
                 reception.write(piece)

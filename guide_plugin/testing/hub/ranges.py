@@ -13,10 +13,11 @@ from guide_plugin.testing.hub.lfs import PIECE
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def ranged(file: IO[bytes], size: int, asked: str | None, headers: dict[str, str]) -> Response:
+def ranged(method: str, file: IO[bytes], size: int, asked: str | None, headers: dict[str, str]) -> Response:
     """Return a file, or the one range of it that was asked for; closes the file once it is sent.
 
     Args:
+        method: GET, or HEAD for the headers alone.
         file: open for reading.
         size: its size in bytes.
         asked: the `Range` header. One that is no single range of bytes is passed over, as RFC 9110 (14.2) says.
@@ -36,6 +37,9 @@ def ranged(file: IO[bytes], size: int, asked: str | None, headers: dict[str, str
         status = 206
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers |= {"Content-Length": str(stop - start), "Content-Type": "application/octet-stream"}
+    if method == "HEAD":
+        file.close()
+        return Response(status_code=status, headers=headers)
     return StreamingResponse(_pieces(file, start, stop), status, headers)
 
 
