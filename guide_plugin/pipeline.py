@@ -72,11 +72,11 @@ def unlearn(
     host, display = host or PluginHost(), display or Silent()
     plan = prepare(recipe, host, display)
     if plan.recipe.release.push:
-        prepare_publication(plan)
         done = accepted_run(plan, [output] if output else list(Path("runs").glob("*")))
         if done:
             display.stage(f"The run in {done.folder} did all this already; only publishing is left")
             return publish_run(done.folder, {}, host, display)
+        prepare_publication(plan)
     return carry_out(plan, whose(plan, host, display), output or default_output(plan.source), host, display)
 
 
@@ -134,7 +134,6 @@ def publish_run(
         raise UsageError("The run's recipe does not say where to publish.", "Give --to ORG/NAME.")
     if not (folder / "model").is_dir():
         raise Refused([*report.verdict.reasons, *report.vetoes], "Only an accepted model can be published.")
-    prepare_publication(plan)
     stage_release(plan, case, run, folder / "model", report, host, display)
     vetoes = host.vetoes(_record(plan, run, report, run.release), plan.recipe.release.required)
     if vetoes:

@@ -39,8 +39,10 @@ def prepare_publication(plan: Plan) -> None:
     Raises:
         UsageError, HubError: it will not be possible; nothing was written to the Hub.
     """
-    check_target(plan.recipe.release, plan.source.remote)
-    _with_upstream_files(plan, (*plan.claim.files, *plan.source.companions))
+    source, _ = _with_upstream_files(plan, (*plan.claim.files, *plan.source.companions))
+    earlier = read_provenance(source.folder / PROVENANCE) if PROVENANCE in source.sizes else None
+    line = [release_id(one) for one in (*earlier.history, earlier)] if earlier else []
+    check_target(plan.recipe.release, plan.source.remote, line)
 
 
 def _with_upstream_files(plan: Plan, replaced: Collection[str]) -> tuple[Source, Sorted]:
@@ -154,6 +156,6 @@ def publish(run: RunDir, release: Release, plan: Plan, display: Display) -> Publ
         f"One identity was removed {origin} with {provenance.operator} (unlearn {provenance.package_version}). "
         f"Verdict: {provenance.verdict.outcome}. What was measured is in README.md and provenance.json."
     )
-    published = push(run.release, release_id(provenance), release, remote, text)
+    published = push(run.release, release, remote, text)
     run.write_json(run.folder / "published.json", vars(published))
     return published

@@ -21,6 +21,7 @@ from guide_plugin.hub.client import Address, resolve
 from guide_plugin.hub.download import fetch
 from guide_plugin.hub.push import push
 from guide_plugin.recipe import Release
+from tests.releases import release
 
 SIZE = 200 << 20
 REPO = "org/large"
@@ -31,7 +32,11 @@ NUMBERS = itertools.count()
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("large")
     (folder / "model.safetensors").write_bytes(os.urandom(SIZE))
-    for name, text in {"README.md": "---\nlicense: mit\n---\n", "provenance.json": "{}", "config.json": "{}"}.items():
+    for name, text in {
+        "README.md": "---\nlicense: mit\n---\n",
+        "provenance.json": release().model_dump_json(),
+        "config.json": "{}",
+    }.items():
         (folder / name).write_text(text)
     return folder
 
@@ -90,7 +95,7 @@ def push_bare(folder: Path, repo: str) -> None:
 
 
 def push_ours(folder: Path, repo: str) -> None:
-    push(folder, "0123456789abcdef", Release(push=repo), None, "text")
+    push(folder, Release(push=repo), None, "text")
 
 
 @pytest.mark.benchmark(group="push 200 MB")

@@ -14,21 +14,33 @@ import pytest
 
 from guide_plugin import HubError, UsageError
 from guide_plugin.hub.client import Address, RemoteModel, resolve
+from guide_plugin.hub.provenance_record import Provenance
 from guide_plugin.hub.push import Published, check_target, push
 from guide_plugin.recipe import Release
 from guide_plugin.testing import Fault, LoopbackHub
+from guide_plugin.whole_files import json_bytes
 from tests.conftest import Account
+from tests.releases import release
 
 SOURCE, TARGET = "org/faces", "org/faces-redacted"
 CARD = b"---\nlicense: mit\n---\n# Faces\n"
 WEIGHTS = {"model.safetensors": os.urandom(40_000), "ffhq.pkl": os.urandom(60_000)}
 
 
+def written(provenance: Provenance) -> bytes:
+    return json_bytes(provenance.model_dump(mode="json"))
+
+
 @pytest.fixture
 def staged(tmp_path: Path) -> Path:
     folder = tmp_path / "release"
     (folder / "samples").mkdir(parents=True)
-    texts = {"README.md": CARD, "provenance.json": b"{}", "config.json": b"{}", "samples/one.txt": b"hello"}
+    texts = {
+        "README.md": CARD,
+        "provenance.json": written(release()),
+        "config.json": b"{}",
+        "samples/one.txt": b"hello",
+    }
     for name, content in {**WEIGHTS, **texts}.items():
         (folder / name).write_bytes(content)
     return folder
@@ -42,8 +54,8 @@ def source(hub: LoopbackHub, account: Account) -> RemoteModel:
     return resolve(Address(SOURCE))
 
 
-def send(folder: Path, source: RemoteModel | None = None, **release: object) -> Published:
-    return push(folder, "0123456789abcdef", Release(**{"push": TARGET, **release}), source, "what was done")
+def send(folder: Path, source: RemoteModel | None = None, **asked: object) -> Published:
+    return push(folder, Release(**{"push": TARGET, **asked}), source, "what was done")
 
 
 def contents(hub: LoopbackHub, repo: str, revision: str = "main") -> dict[str, str]:
@@ -96,16 +108,31 @@ def test_a_later_redaction_replaces_weights_and_leaves_other_files(
     send(staged, source)
     hub.commit(TARGET, {"FAQ.md": b"asked often", "stale.safetensors": os.urandom(9_000)})
     (staged / "model.safetensors").write_bytes(os.urandom(40_000))
+    (staged / "provenance.json").write_bytes(written(release(earlier=release(), later="0" * 64)))
     send(staged, source)
     found = contents(hub, TARGET)
     assert found.pop("FAQ.md")
     assert found == whole(staged)  # and the stale weights are gone
 
 
+def test_a_redaction_that_would_bring_an_earlier_person_back_is_refused(
+    hub: LoopbackHub, source: RemoteModel, staged: Path
+) -> None:
+    """Two people are taken out of the same original, one after the other, and sent to the same place."""
+    send(staged, source)
+    before = contents(hub, TARGET)
+    (staged / "model.safetensors").write_bytes(os.urandom(40_000))
+    (staged / "provenance.json").write_bytes(written(release(later="0" * 64)))
+    for attempt in (lambda: send(staged, source), lambda: check_target(Release(push=TARGET), source, [])):
+        with pytest.raises(HubError, match=r"somebody whom this one would bring back.*--hub org/faces-redacted"):
+            attempt()
+    assert contents(hub, TARGET) == before
+
+
 def test_a_model_of_somebody_else_is_not_overwritten(hub: LoopbackHub, source: RemoteModel, staged: Path) -> None:
     hub.create_repo(TARGET, {"model.safetensors": os.urandom(9_000)})
     before = contents(hub, TARGET)
-    for attempt in (lambda: send(staged, source), lambda: check_target(Release(push=TARGET), source)):
+    for attempt in (lambda: send(staged, source), lambda: check_target(Release(push=TARGET), source, [])):
         with pytest.raises(HubError, match=r"holds a model that this tool did not make.*--create-pr"):
             attempt()
     assert contents(hub, TARGET) == before
@@ -116,17 +143,17 @@ def test_a_model_of_somebody_else_is_not_overwritten(hub: LoopbackHub, source: R
 
 def test_the_source_itself_only_ever_gets_a_pull_request(hub: LoopbackHub, source: RemoteModel, staged: Path) -> None:
     with pytest.raises(UsageError, match="--in-place"):
-        check_target(Release(push=SOURCE), source)
+        check_target(Release(push=SOURCE), source, [])
     with pytest.raises(UsageError, match="own repository"):
-        check_target(Release(push=TARGET, in_place=True), source)
+        check_target(Release(push=TARGET, in_place=True), source, [])
     before = contents(hub, SOURCE)
-    published = push(staged, "0123456789abcdef", Release(push=SOURCE, in_place=True), source, "text")
+    published = push(staged, Release(push=SOURCE, in_place=True), source, "text")
     assert contents(hub, SOURCE) == before
     proposed = contents(hub, SOURCE, published.revision)
     assert proposed.pop("notes.txt")
     assert proposed == whole(staged)  # D.pkl, which may hold the person, goes with the merge
     assert published.url.endswith("/org/faces/discussions/1")
-    again = push(staged, "0123456789abcdef", Release(push=SOURCE, in_place=True), source, "text")
+    again = push(staged, Release(push=SOURCE, in_place=True), source, "text")
     assert (again.found, again.url) == (True, published.url)
     assert len(hub.pull_requests(SOURCE)) == 1
 
@@ -148,7 +175,7 @@ def test_a_commit_in_between_is_noticed(hub: LoopbackHub, source: RemoteModel, s
 def test_a_source_that_moved_gets_no_pull_request(hub: LoopbackHub, source: RemoteModel, staged: Path) -> None:
     hub.commit(SOURCE, {"ffhq.pkl": b"a newer model"})
     with pytest.raises(HubError, match=r"moved on since it was pulled.*same command again"):
-        push(staged, "0123456789abcdef", Release(push=SOURCE, in_place=True), source, "text")
+        push(staged, Release(push=SOURCE, in_place=True), source, "text")
     assert not hub.pull_requests(SOURCE)
 
 
@@ -221,16 +248,17 @@ def test_who_may_not_write_is_told_before_anything_is_computed(
 ) -> None:
     account.log_in(role="read")
     with pytest.raises(HubError, match=r"token can only read.*may write"):
-        check_target(Release(push=TARGET), source)
+        check_target(Release(push=TARGET), source, [])
     account.monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(HubError, match=r"not logged in|not accept your token"):
-        check_target(Release(push=TARGET), source)
+        check_target(Release(push=TARGET), source, [])
     account.monkeypatch.setenv("HF_TOKEN", hub.token("stranger"))
-    with pytest.raises(HubError, match=r"may not write to org/faces-redacted"):
-        send(staged, source)
+    for attempt in (lambda: send(staged, source), lambda: check_target(Release(push=TARGET), source, [])):
+        with pytest.raises(HubError, match=r"may not write to org/faces-redacted"):
+            attempt()
     account.go_offline()
     with pytest.raises(HubError, match="offline and cannot publish"):
-        check_target(Release(push=TARGET), source)
+        check_target(Release(push=TARGET), source, [])
 
 
 def test_a_card_that_the_hub_does_not_accept_publishes_nothing(
@@ -245,6 +273,7 @@ def test_a_card_that_the_hub_does_not_accept_publishes_nothing(
 PUSH_AND_MEASURE = """
 import resource, sys
 from pathlib import Path
+from guide_plugin.hub.provenance_record import Provenance
 from guide_plugin.hub.push import push
 from guide_plugin.recipe import Release
 
@@ -252,9 +281,9 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 folder, small = map(Path, sys.argv[1:])
-push(small, "0", Release(push="org/small"), None, "text")
+push(small, Release(push="org/small"), None, "text")
 before = peak()
-push(folder, "1", Release(push="org/large"), None, "text")
+push(folder, Release(push="org/large"), None, "text")
 print((peak() - before) // 1024)
 """
 

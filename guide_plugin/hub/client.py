@@ -200,9 +200,7 @@ def _by_status(address: Address | str, error: HfHubHTTPError) -> HubError:
     if status == 401:
         return HubError("The Hub does not accept your token.", "Log in again with `hf auth login`, or set HF_TOKEN.")
     if status == 403:
-        return HubError(
-            f"Your token may not write to {address}.", "Use a token with write access of an account that may."
-        )
+        return HubError(f"Your token may not write to {address}.", f"Use a token of somebody who may. {AGAIN}")
     if status in {409, 412}:
         return HubError(f"Somebody else committed to {address} in between; nothing was changed.", AGAIN)
     if status == 413:

@@ -115,7 +115,7 @@ def _stream(url: str, file: BinaryIO, size: int, name: str, hashing: Executor) -
     while chunk := file.read(CHUNK):
         digest.update(chunk)
     tries = 0
-    with tqdm(desc=name[-40:], total=size, initial=file.tell(), unit="B", unit_scale=True) as bar:
+    with tqdm(desc=name[-40:], total=size, initial=file.tell(), unit="B", unit_scale=True, disable=None) as bar:
         while (have := file.tell()) < size:
             headers = {**build_hf_headers(), **({"Range": f"bytes={have}-"} if have else {})}
             try:

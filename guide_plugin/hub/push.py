@@ -7,7 +7,7 @@ push can be repeated after any failure and is done once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from guide_plugin.errors import HubError, UsageError
 from guide_plugin.hub.client import AGAIN, Address, RemoteModel, offline, resolve, resolve_if_any, told
-from guide_plugin.hub.download import agrees
+from guide_plugin.hub.download import agrees, fetch
+from guide_plugin.hub.provenance import read_provenance, release_id
 from guide_plugin.hub.release import PROVENANCE, holds_weights
 from guide_plugin.recipe import Release
 
@@ -39,12 +40,15 @@ class Published:
     found: bool
 
 
-def check_target(release: Release, source: RemoteModel | None) -> None:
+def check_target(release: Release, source: RemoteModel | None, line: Collection[str]) -> None:
     """Find out before hours of training what would stand against publishing after them; nothing is written.
+
+    Args:
+        line: the ids of the releases that the source stands on, itself included.
 
     Raises:
         UsageError: the source repository is the target and nobody said that this is meant.
-        HubError: nobody is logged in, the token only reads, or the target holds another model.
+        HubError: nobody is logged in, the token may not write there, or the target holds another model.
     """
     assert release.push
     target = Address.parse(release.push)
@@ -53,25 +57,30 @@ def check_target(release: Release, source: RemoteModel | None) -> None:
     if source and source.repo == target.repo and not release.in_place:
         raise UsageError(
             f"{target.repo} is the model that the person is taken out of.",
-            "Give another --push, or --in-place to open a pull request on it.",
+            "Name another repository, or add --in-place to open a pull request on it.",
         )
     if release.in_place and not (source and source.repo == target.repo):
         raise UsageError(
-            "--in-place is for a --push onto the model's own repository.", "Leave --in-place away, or name it."
+            "--in-place is for publishing onto the model's own repository.", "Leave it away, or name that repository."
         )
     with told(target):
         account = HfApi().whoami()
     role = account.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":
         raise HubError("Your token can only read.", "Make one that may write, and log in with it or set HF_TOKEN.")
-    _may_take(release, resolve_if_any(target))
+    own = {account["name"], *(organisation["name"] for organisation in account.get("orgs", []))}
+    if target.repo.partition("/")[0] not in own and not (release.create_pr or release.in_place):
+        raise HubError(
+            f"You may not write to {target.repo}: it is neither yours nor an organisation's that you belong to.",
+            f"Push to {account['name']}/…, or open a pull request with --create-pr.",
+        )
+    _may_take(release, resolve_if_any(target), line)
 
 
-def push(folder: Path, identity: str, release: Release, source: RemoteModel | None, text: str) -> Published:
+def push(folder: Path, release: Release, source: RemoteModel | None, text: str) -> Published:
     """Publish the release in `folder`, or find that it is published.
 
     Args:
-        identity: of the release; a pull request that was opened for it is found by it.
         source: the model that it was made from, where that is on the Hub.
         text: what commit and pull request say.
 
@@ -82,8 +91,10 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
     target, api = Address.parse(release.push), HfApi()
     in_place = source is not None and source.repo == target.repo
     by_request = release.create_pr or in_place
+    made = read_provenance(folder / PROVENANCE)
+    identity = release_id(made)
     there = resolve_if_any(target)
-    _may_take(release, there)
+    _may_take(release, there, {identity, *map(release_id, made.history)})
     if in_place and source and there and there.commit != source.commit:
         raise HubError(f"{target.repo} has moved on since it was pulled; nothing was proposed.", MOVED)
     if there is None:
@@ -124,14 +135,21 @@ def push(folder: Path, identity: str, release: Release, source: RemoteModel | No
     return Published(target.repo, f"{api.endpoint}/{target.repo}", published.commit, False)
 
 
-def _may_take(release: Release, there: RemoteModel | None) -> None:
-    """Refuse to commit over a model that no redaction made; a pull request asks its owner instead."""
-    if there is None or release.create_pr or release.in_place or PROVENANCE in there.files:
+def _may_take(release: Release, there: RemoteModel | None, line: Collection[str]) -> None:
+    """Refuse to commit over a model that this one does not stand on; a pull request asks its owner instead."""
+    if there is None or release.create_pr or release.in_place:
         return
-    if any(holds_weights(name) for name in there.files):
+    if PROVENANCE in there.files:
+        held = read_provenance(fetch(there, [PROVENANCE]) / PROVENANCE)
+        if release_id(held) not in line:
+            raise HubError(
+                f"{there.repo} holds a model without somebody whom this one would bring back.",
+                f"Start from it (--hub {there.repo}), choose another repository, or add --create-pr.",
+            )
+    elif any(holds_weights(name) for name in there.files):
         raise HubError(
             f"{there.repo} holds a model that this tool did not make.",
-            "Choose another --push, or --create-pr to ask its owner.",
+            "Choose another repository, or add --create-pr to ask its owner.",
         )
 
 
