@@ -29,10 +29,12 @@ from guide_plugin.hookspecs import RegisterAdapter, RegisterEncoder, RegisterOpe
 from guide_plugin.plugins import PluginHost
 
 if TYPE_CHECKING:
+    from guide_plugin.hub.push import Published
     from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
-    from guide_plugin.pipeline import Outcome, unlearn
+    from guide_plugin.pipeline import Outcome, publish_run, unlearn
     from guide_plugin.recipe import Recipe
     from guide_plugin.recipe_file import read_recipe
+    from guide_plugin.verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -43,7 +45,11 @@ _LAZY = {
     "OperatorSettings": "operator",
     "Subject": "operator",
     "Outcome": "pipeline",
+    "Published": "hub.push",
+    "Verification": "verification",
+    "publish_run": "pipeline",
     "unlearn": "pipeline",
+    "verify": "verification",
     "Recipe": "recipe",
     "read_recipe": "recipe_file",
 }
@@ -63,6 +69,7 @@ __all__ = [
     "Outcome",
     "PluginError",
     "PluginHost",
+    "Published",
     "Recipe",
     "Refused",
     "RegisterAdapter",
@@ -76,10 +83,13 @@ __all__ = [
     "UnlearnError",
     "UnsafeCheckpoint",
     "UsageError",
+    "Verification",
     "View",
     "hookimpl",
+    "publish_run",
     "read_recipe",
     "unlearn",
+    "verify",
 ]
 
 

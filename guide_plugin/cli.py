@@ -176,10 +176,12 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
             "report": outcome.report.model_dump(mode="json"),
         }
         click.echo(json.dumps(result, indent=2))
-        sys.exit(Refused.exit_code if outcome.refusals else 0)
-    click.echo(outcome_lines(outcome.report, outcome.folder, outcome.model, outcome.published))
+    else:
+        click.echo(outcome_lines(outcome.report, outcome.folder, outcome.model, outcome.published))
     if outcome.refusals:
-        raise Refused(list(outcome.refusals), f"The model is kept for inspection in {outcome.model}.")
+        refused = Refused(list(outcome.refusals), f"The model is kept for inspection in {outcome.model}.")
+        click.echo(f"Error: {refused}", err=True)
+        sys.exit(refused.exit_code)
 
 
 def main() -> None:

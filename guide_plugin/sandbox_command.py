@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,10 +44,11 @@ def hub_sandbox(folder: Path | None, port: int, added: tuple[str, ...]) -> None:
         token = hub.token(USER, "write", namespaces)
         click.echo(f"Loopback Hub on {hub.url} with {', '.join(hub.repositories) or 'no model yet'}. Ctrl-C ends it.")
         click.echo(f"export HF_ENDPOINT={hub.url}\nexport HF_TOKEN={token}\nexport HF_HUB_DISABLE_XET=1")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
+        stop = threading.Event()
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, lambda number, frame: stop.set())
+        stop.wait()
+        click.echo("Stopped.", err=True)
 
 
 def _parsed(text: str) -> tuple[str, Path]:

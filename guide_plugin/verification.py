@@ -10,7 +10,7 @@ from guide_plugin.hub.provenance import PROVENANCE, differences, read_provenance
 from guide_plugin.hub.provenance_record import Provenance, SourceModel
 from guide_plugin.hub.release import holds_weights
 from guide_plugin.hub.source import pull
-from guide_plugin.plan import Display
+from guide_plugin.plan import Display, Silent
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Verification:
     unchecked: tuple[str, ...]
 
 
-def verify(hub: str, display: Display) -> Verification:
+def verify(hub: str, display: Display | None = None) -> Verification:
     """Compute the hashes of a published model's files again and compare them with its provenance.
 
     Args:
@@ -41,6 +41,7 @@ def verify(hub: str, display: Display) -> Verification:
         UsageError: it has no provenance, or one that cannot be read.
         HubError: it cannot be had.
     """
+    display = display or Silent()
     display.stage("Looking at the model")
     source = pull(hub)
     if PROVENANCE not in source.sizes:

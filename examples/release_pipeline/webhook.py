@@ -21,9 +21,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from guide_plugin import Recipe, UnlearnError, UsageError, read_recipe, unlearn
-from guide_plugin.plan import Silent
-from guide_plugin.verification import verify
+from guide_plugin import Recipe, UnlearnError, UsageError, read_recipe, unlearn, verify
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 RUNS, PROVENANCE = Path("runs"), "provenance.json"
@@ -94,7 +92,7 @@ def made_here(repo: str, commit: str) -> bool:
         return False
     there = Path(api.hf_hub_download(repo, PROVENANCE, revision=commit)).read_bytes()
     ours = (file.read_bytes() for file in RUNS.glob(f"*/release/{PROVENANCE}"))
-    return there in ours and not verify(f"{repo}@{commit}", Silent()).wrong
+    return there in ours and not verify(f"{repo}@{commit}").wrong
 
 
 def _answer(recipe: Recipe, commits: SimpleQueue[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from guide_plugin.adapter import Adapter, Match, RepoListing
 from guide_plugin.errors import PluginWarning, UnlearnError, UsageError
+from guide_plugin.hub.suggestion import SUGGESTION, read_suggestion
 from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
-from guide_plugin.network_file import NetworkFile
-from guide_plugin.recipe import NetworkChoice, Suggestion, parse
+from guide_plugin.recipe import Suggestion
 
 if TYPE_CHECKING:
     from guide_plugin.hub.client import RemoteModel
 
 SMALL_JSON = 1 << 20
 DOCUMENTS = 50
-SUGGESTION = "unlearn.toml"
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def pull(hub: str, file: str | None = None) -> Source:
         raise UsageError(f"{hub} cannot be read: {error.strerror}.", "Check the folder's permissions.") from None
     if not files:
         raise UsageError(f"The folder {hub} is empty.", "Give the folder that holds the model's files.")
-    suggestion, companions = _read_suggestion(path)
+    suggestion, companions = read_suggestion(path)
     listing = RepoListing(files, dict(_documents(path, files)), path)
     if file is not None:
         listing = _only(file, listing)
@@ -118,7 +116,7 @@ def _on_the_hub(hub: str, file: str | None) -> Source:
     folder = fetch(remote, wanted) if wanted else Path()
     if not remote.cached:
         remember(address, remote.commit)
-    suggestion, companions = _read_suggestion(folder, sizes) if SUGGESTION in wanted else (Suggestion(), ())
+    suggestion, companions = read_suggestion(folder, sizes) if SUGGESTION in wanted else (Suggestion(), ())
     listing = RepoListing(sizes, dict(_documents(folder, {name: sizes[name] for name in small})))
     source = Source(f"{remote.repo}@{remote.commit}", folder, listing, suggestion, companions, remote, sizes)
     return source if file is None else replace(source, listing=_only(file, listing))
@@ -181,7 +179,9 @@ def candidates(source: Source) -> list[str]:
     files, companions = source.listing.files, set(source.companions)
     found = [name for name in files if name.endswith(WEIGHT_ENDINGS) and name not in companions]
     if len(found) > 1:
-        listed = ", ".join(f"{name} ({files[name] / 1e6:.1f} MB)" for name in found)
+        from guide_plugin.report.text import size_in_words
+
+        listed = ", ".join(f"{name} ({size_in_words(files[name])})" for name in found)
         raise UsageError(f"{source.name} has several weight files: {listed}.", "Say which one with --file NAME.")
     return found
 
@@ -219,32 +219,3 @@ def _documents(folder: Path, files: dict[str, int]) -> Iterable[tuple[str, Any]]
                 yield name, json.loads((folder / name).read_bytes())
             except (ValueError, RecursionError):
                 continue
-
-
-def _read_suggestion(folder: Path, coming: Mapping[str, int] | None = None) -> tuple[Suggestion, tuple[str, ...]]:
-    """Read `unlearn.toml`; file names in it are relative to the folder and may not leave it.
-
-    Args:
-        coming: the files that the folder will have; by default those that it has.
-    """
-    path = folder / SUGGESTION
-    if not path.is_file():
-        return Suggestion(), ()
-    try:
-        suggestion = parse(Suggestion, tomllib.loads(path.read_text("utf-8")), SUGGESTION)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.", "Correct or remove it.") from None
-    networks, companions = dict(suggestion.networks), []
-    for key in NetworkChoice.model_fields.keys() & networks.keys():
-        chosen = NetworkFile.parse(str(networks[key]))
-        if chosen.file:
-            file = chosen.file.as_posix()
-            inside = Path(os.path.normpath(folder / file)) if coming is not None else (folder / file).resolve()
-            root = folder if coming is not None else folder.resolve()
-            if not inside.is_relative_to(root):
-                raise UsageError(f"{path} names a file outside the model's folder.", "Correct or remove it.")
-            if not (inside.is_file() if coming is None else inside.relative_to(root).as_posix() in coming):
-                raise UsageError(f"{path} names {file}, which does not exist.", "Fetch the whole model folder again.")
-            networks[key] = str(chosen.at(inside))
-            companions.append(file)
-    return suggestion.model_copy(update={"networks": networks}), (SUGGESTION, *sorted(set(companions)))

@@ -107,7 +107,11 @@ def plan_lines(plan: dict[str, Any]) -> str:
         }
     publishes = plan["publishes"]
     if publishes:
-        facts["publishes"] = f"a {publishes['as']} to {publishes['to']}: the redacted model, README.md, provenance.json"
+        kind = "public" if publishes["public_if_new"] else "private"
+        facts["publishes"] = (
+            f"a {publishes['as']} to {publishes['to']}, which is made {kind} where it is new: the redacted model, "
+            "README.md, provenance.json"
+        )
         for key, label in (("kept", "keeps"), ("left_out", "leaves out"), ("unpublished", "not sent")):
             if publishes[key]:
                 facts[label] = ", ".join(publishes[key])
