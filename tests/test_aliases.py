@@ -23,6 +23,15 @@ def test_aliases_draw_the_subject_and_lie_elsewhere() -> None:
     assert torch.equal(found.codes[:, 0], found.codes[:, 1])  # plausible codes: one for all layers
 
 
+def test_several_photos_are_searched_for_in_turn() -> None:
+    generator, rng = Painter(), torch.Generator().manual_seed(0)
+    both = torch.cat([SUBJECT, generator.sample_latents(1, torch.Generator().manual_seed(5))])
+    wanted = read_code(generator.synthesize(both).image)
+    found = find_aliases(generator, both, wanted, None, read_code, rng, n=12, least=0.8)
+    nearer = (read_code(generator.synthesize(found.codes).image) @ wanted.T).argmax(dim=1)
+    assert min((nearer == 0).sum(), (nearer == 1).sum()) >= 3
+
+
 def test_too_strict_a_search_finds_nobody() -> None:
     generator, rng = Painter(), torch.Generator().manual_seed(0)
     wanted = read_code(generator.synthesize(SUBJECT).image)

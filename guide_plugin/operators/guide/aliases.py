@@ -41,20 +41,20 @@ def aliases_of(
     subject: Subject, generator: Adapter, recogniser: Embedder, settings: GuideSettings, rng: torch.Generator
 ) -> Tensor | None:
     """Return codes of the subject [k, *latent_shape], of all photos and found ones; None where only one is known."""
-    known = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
+    known = subject.code if subject.further_codes is None else torch.cat([subject.code, subject.further_codes])
     if settings.aliases:
         wanted, view = appearance(subject, generator, recogniser)
         least, n = settings.alias_similarity, settings.aliases
-        known.append(find_aliases(generator, subject.code, wanted, view, recogniser, rng, n, least).codes)
-    return torch.cat(known) if len(known) > 1 else None
+        known = torch.cat([known, find_aliases(generator, known, wanted, view, recogniser, rng, n, least).codes])
+    return known if len(known) > 1 else None
 
 
 @torch.no_grad()
 def appearance(subject: Subject, generator: Adapter, recogniser: Embedder) -> tuple[Tensor, View | None]:
-    """Return the recogniser's embedding of the subject [1, D], of a photo where there is one, and the frontal view."""
+    """Return the recogniser's embeddings of the subject [k, D], of all photos if there are any, and the frontal view."""
     views, photos = generator.audit_views(), subject.photos
     view = None if views is None else views[len(views) // 2][None]
-    image = generator.synthesize(subject.code, view).image if photos is None else photos.images[:1]
+    image = generator.synthesize(subject.code, view).image if photos is None else photos.images
     return recogniser(image), view
 
 
@@ -71,8 +71,8 @@ def find_aliases(
     """Search for codes in which the generator draws the subject.
 
     Args:
-        w_u: the subject's code [1, *latent_shape].
-        wanted: the recogniser's unit embedding of the subject [1, D].
+        w_u: the subject's codes [k, *latent_shape].
+        wanted: the recogniser's unit embeddings of the subject [k, D]; the searches take them in turn.
         view: the view [1, …] in which they are drawn; None where the backbone has none.
         n: how many searches; those that end below `least` similarity are left out.
     """
@@ -81,13 +81,14 @@ def find_aliases(
     for start in range(0, n, BATCH):
         k = min(BATCH, n - start)
         seen = None if view is None else view.expand(k, *view.shape[1:])
+        photo = torch.arange(start, start + k, device=w_u.device) % len(w_u)
 
-        def similarity(code: Tensor, seen: View | None = seen) -> Tensor:
-            return (recogniser(generator.synthesize(code, seen).image) * wanted).sum(dim=1)
+        def similarity(code: Tensor, seen: View | None = seen, photo: Tensor = photo) -> Tensor:
+            return (recogniser(generator.synthesize(code, seen).image) * wanted[photo]).sum(dim=1)
 
         with torch.no_grad():
             share = NEAREST + (FARTHEST - NEAREST) * torch.rand(k, generator=rng)
-            first = w_u.lerp(generator.sample_latents(k, rng), share.view(-1, *[1] * (w_u.dim() - 1)).to(w_u))
+            first = w_u[photo].lerp(generator.sample_latents(k, rng), share.view(-1, *[1] * (w_u.dim() - 1)).to(w_u))
         u = distribution.white_layers(first).mean(dim=1, keepdim=True)
         u = descend(distribution, u, first.shape, STEPS, LR, lambda code, step: -similarity(code).sum())
         code = distribution.spread(u, first.shape)

@@ -21,7 +21,7 @@ def find_lookalikes(
     """Return the tenth of random codes [k, *latent_shape] that look most like the subject and are somebody else.
 
     Args:
-        wanted: the recogniser's unit embedding of the subject [1, D].
+        wanted: the recogniser's unit embeddings of the subject [k, D].
         view: the view [1, …] in which they are drawn; None where the backbone has none.
         below: from this similarity on a code shows the subject.
 
@@ -33,7 +33,7 @@ def find_lookalikes(
         code = generator.sample_latents(BATCH, rng)
         seen = None if view is None else view.expand(BATCH, *view.shape[1:])
         codes.append(code)
-        similarities.append((recogniser(generator.synthesize(code, seen).image) * wanted).sum(dim=1))
+        similarities.append((recogniser(generator.synthesize(code, seen).image) @ wanted.T).amax(dim=1))
     similarity = torch.cat(similarities)
     others = torch.cat(codes)[similarity < below]
     if not len(others):
