@@ -80,7 +80,7 @@ def stage_release(
         if sha256(run.release / name) != digest
     ]
     problems += measured_otherwise(plan, case, redacted, report)
-    rechecked = recheck_earlier(earlier, redacted, _beside(run), host, display) if earlier else {}
+    rechecked = recheck_earlier(earlier, redacted, case.subject, _beside(run), host, display) if earlier else {}
     problems += [
         "somebody who was taken out earlier is back" for found in rechecked.values() if found.outcome == "fail"
     ]

@@ -51,7 +51,7 @@ def aliases_of(
 
 @torch.no_grad()
 def appearance(subject: Subject, generator: Adapter, recogniser: Embedder) -> tuple[Tensor, View | None]:
-    """Return the recogniser's embeddings of the subject [k, D], of all photos if there are any, and the frontal view."""
+    """Return the recogniser's embeddings of the subject [k, D], of all photos or the one code, and the frontal view."""
     views, photos = generator.audit_views(), subject.photos
     view = None if views is None else views[len(views) // 2][None]
     image = generator.synthesize(subject.code, view).image if photos is None else photos.images
