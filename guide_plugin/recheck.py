@@ -16,7 +16,7 @@ from guide_plugin.earlier import reopened, run_that_made
 from guide_plugin.errors import UnlearnError
 from guide_plugin.hub.provenance import release_id
 from guide_plugin.hub.provenance_record import Provenance, Rechecked
-from guide_plugin.hub.release import holds_weights
+from guide_plugin.hub.weight_files import holds_weights
 from guide_plugin.operator import Subject
 from guide_plugin.plan import Display
 from guide_plugin.plugins import PluginHost

@@ -8,8 +8,8 @@ from guide_plugin.errors import HubError, UsageError
 from guide_plugin.hub.client import Address, resolve
 from guide_plugin.hub.provenance import PROVENANCE, differences, read_provenance
 from guide_plugin.hub.provenance_record import Provenance, SourceModel
-from guide_plugin.hub.release import holds_weights
 from guide_plugin.hub.source import pull
+from guide_plugin.hub.weight_files import holds_weights
 from guide_plugin.plan import Display, Silent
 
 

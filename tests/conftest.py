@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from guide_plugin.cli import main
 from guide_plugin.testing import LoopbackHub
 from guide_plugin.vision.perceptual import ConvPerceptual
 from guide_plugin.vision.recognition import FaceNetwork
@@ -118,3 +121,32 @@ def account(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     return Account(hub, monkeypatch, cache)
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Return the command as a function that runs in this process, in an empty folder."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def unlearn_command(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["unlearn", *map(str, arguments)])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        return Said(code, *capsys.readouterr())
+
+    return unlearn_command

@@ -8,11 +8,10 @@ import pickle
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,42 +20,13 @@ from safetensors.torch import load_file, save_file
 
 import guide_plugin.plugins
 from guide_plugin import PluginHost, Recipe, UsageError, hookimpl, unlearn
-from guide_plugin.cli import main
 from guide_plugin.pipeline import resume
 from guide_plugin.plan import Silent
+from tests.conftest import Run, Said
 
 CANARY = "jane-canary"
 COMMAND = Path(sys.executable).parent / "unlearn"
 WEIGHTS = "model.safetensors"
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Return the command as a function that runs in this process, in an empty folder."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def unlearn_command(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["unlearn", *map(str, arguments)])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return Said(code, *capsys.readouterr())
-
-    return unlearn_command
 
 
 @pytest.fixture

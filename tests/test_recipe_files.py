@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tomllib
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +12,14 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from guide_plugin import Recipe, UsageError, read_recipe
-from guide_plugin.cli import main
 from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.recipe_tables import SETTINGS, table_of, tables
 from guide_plugin.recipe_template import recipe_template
+from tests.conftest import Run
 
 CANARY = "jane-canary"
 HASH = "#sha256=" + 64 * "a"
 OPTION = re.compile(r"^(?:# )?(\w+) = .*$", re.MULTILINE)
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Return the command as a function that runs in this process, in an empty folder beside the recipe's."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def unlearn(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["unlearn", *map(str, arguments)])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return unlearn
 
 
 def write(folder: Path, text: str) -> Path:
@@ -121,10 +96,10 @@ def test_what_a_new_recipe_shows_is_the_default_or_a_valid_example(table: str, k
     assert problems({"hub": "model", **values}) <= {(table,)}  # such as a hold-out photo without a photo
 
 
-def test_a_new_recipe_needs_a_model_alone(command: Command) -> None:
-    code, out, _ = command("init")
+def test_a_new_recipe_needs_a_model_alone(run: Run) -> None:
+    code, out, _ = run("init")
     assert (code, "unlearn --config recipe.toml --dry-run" in out) == (0, True)
-    code, _, err = command("--config", "recipe.toml", "--dry-run")
+    code, _, err = run("--config", "recipe.toml", "--dry-run")
     assert code == 2
     assert "recipe.toml names no model" in err
     assert "--hub" in err
@@ -134,13 +109,13 @@ def test_a_new_recipe_needs_a_model_alone(command: Command) -> None:
     assert read_recipe("recipe.toml") == Recipe(hub=str(Path("model").resolve()))
 
 
-def test_a_recipe_is_never_overwritten(command: Command) -> None:
+def test_a_recipe_is_never_overwritten(run: Run) -> None:
     Path("mine.toml").write_text("hub = 'mine'")
-    code, _, err = command("init", "mine.toml")
+    code, _, err = run("init", "mine.toml")
     assert code == 2
     assert "exists already" in err
     assert Path("mine.toml").read_text() == "hub = 'mine'"
-    code, _, err = command("init", "nowhere/recipe.toml")
+    code, _, err = run("init", "nowhere/recipe.toml")
     assert code == 2
     assert "cannot be written" in err
 
@@ -207,13 +182,13 @@ def test_settings_that_look_like_paths_stay_as_they_are(tmp_path: Path) -> None:
     assert recipe.method.settings == {"d": "data", "low_memory": True}
 
 
-def test_options_have_the_last_word_key_by_key(command: Command, tiny_model: Path, tmp_path: Path) -> None:
+def test_options_have_the_last_word_key_by_key(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     file = write(
         tmp_path / "recipes",
         f'hub = "{tiny_model}"\n[method]\ntraining_seed = 5\n[method.settings]\nsteps = 7\nlr = 0.5\n'
         '[machine]\ndevice = "cpu"\n[audit]\nlevel = "off"\n',
     )
-    code, out, err = command("--config", file, "--steps", "3", "--dry-run", "--json")
+    code, out, err = run("--config", file, "--steps", "3", "--dry-run", "--json")
     assert code == 0, err
     plan = json.loads(out)
     assert (plan["settings"]["steps"], plan["settings"]["lr"]) == (3, 0.5)
@@ -232,9 +207,9 @@ def test_what_is_not_said_stays_unset_for_the_model_to_suggest(tmp_path: Path) -
     }
 
 
-def test_a_run_by_recipe_is_written_down_whole(command: Command, own_tiny_model: Path, tmp_path: Path) -> None:
+def test_a_run_by_recipe_is_written_down_whole(run: Run, own_tiny_model: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "recipes", 'hub = "../tiny"\n[audit]\nlevel = "off"\n[machine]\ndevice = "cpu"\n')
-    code, out, err = command("--config", file, "--seed", "3", "--output", "run", "--json")
+    code, out, err = run("--config", file, "--seed", "3", "--output", "run", "--json")
     assert code == 3, err  # nothing was measured, so nothing passes
     told = json.loads(out)
     assert told["verdict"] != "pass"
@@ -270,11 +245,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_recipe_is_told_with_file_and_key(kind: str, command: Command, tmp_path: Path) -> None:
+def test_a_wrong_recipe_is_told_with_file_and_key(kind: str, run: Run, tmp_path: Path) -> None:
     text, problem, remedy = WRONG[kind]
     file = tmp_path / "recipe.toml"
     file.write_bytes(f"hub = 'model'\n{text}\n".encode("utf-8", "surrogateescape"))
-    code, out, err = command("--config", file)
+    code, out, err = run("--config", file)
     assert (code, out) == (2, "")
     assert err.startswith("Error: ")
     assert len(err.splitlines()) == 1
@@ -284,13 +259,13 @@ def test_a_wrong_recipe_is_told_with_file_and_key(kind: str, command: Command, t
     assert CANARY not in err
 
 
-def test_who_is_wrong_is_told(command: Command, tmp_path: Path) -> None:
+def test_who_is_wrong_is_told(run: Run, tmp_path: Path) -> None:
     file = write(tmp_path, "hub = 'model'\n[subject]\nseed = 1\n[method.settings]\nsteps = 3\n")
-    _, _, err = command("--config", file, "--training-seed", 10**12)
+    _, _, err = run("--config", file, "--training-seed", 10**12)
     assert err.startswith("Error: The options: method.training_seed")
-    _, _, err = command("--config", file, "--code", "a.npy")
+    _, _, err = run("--config", file, "--code", "a.npy")
     assert f"{file} with the options beside it: " in err
-    _, _, err = command("--config", file, "--recogniser-weights", "a.bin")
+    _, _, err = run("--config", file, "--recogniser-weights", "a.bin")
     assert "--recogniser NAME:FILE" in err
 
 
@@ -318,7 +293,7 @@ def test_the_release_options_are_in_the_recipe() -> None:
 
 
 @pytest.mark.parametrize("option", ["--public", "--create-pr", "--in-place"])
-def test_release_options_without_a_place_are_refused(option: str, command: Command, tiny_model: Path) -> None:
-    code, _, err = command("--hub", tiny_model, option, "--dry-run")
+def test_release_options_without_a_place_are_refused(option: str, run: Run, tiny_model: Path) -> None:
+    code, _, err = run("--hub", tiny_model, option, "--dry-run")
     assert code == 2
     assert "need --push ORG/NAME" in err

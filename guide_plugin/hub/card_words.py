@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from guide_plugin.hub.card_figures import card_figures
 from guide_plugin.hub.markdown import code, prose, table
 from guide_plugin.hub.provenance_record import Provenance
-from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
+from guide_plugin.hub.weight_files import holds_weights
 from guide_plugin.report.findings import LeakFigures
 from guide_plugin.report.limits import limits
 from guide_plugin.report.numbers import count, minus, plain, three
@@ -73,13 +73,13 @@ def _done(provenance: Provenance, report: Report) -> Iterator[str]:
         ("Made with", code(f"guide-plugin {provenance.package_version}") + f" on {prose(provenance.date)}"),
     ]
     yield from ["### What was done", "", *table(("", ""), rows), ""]
-    weights = {name: digest for name, digest in provenance.files.items() if name.lower().endswith(WEIGHT_ENDINGS)}
+    weights = {name: digest for name, digest in provenance.files.items() if holds_weights(name)}
     if weights:
         yield from _sums("SHA-256 of the weight files here:", weights)
     still = {
         name: digest
         for name, digest in provenance.source.files.items()
-        if name.lower().endswith(WEIGHT_ENDINGS) and digest not in weights.values()
+        if holds_weights(name) and digest not in weights.values()
     }
     if still:
         yield from _sums("And of the files that they replace, which can still draw the person:", still)

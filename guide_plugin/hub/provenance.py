@@ -19,7 +19,7 @@ from guide_plugin.hub.provenance_record import (
     SourceModel,
     VerdictOutcome,
 )
-from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
+from guide_plugin.hub.weight_files import holds_weights
 from guide_plugin.hub.without_folders import without_folders
 from guide_plugin.recipe import Recipe
 from guide_plugin.report.schema import Report
@@ -142,7 +142,7 @@ def differences(provenance: Provenance, folder: Path) -> list[str]:
             found.append(f"{name} is not the released file: its SHA-256 begins {actual[:12]}, not {expected[:12]}.")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name not in provenance.files and path.name.lower().endswith(WEIGHT_ENDINGS) and path.is_file():
+        if name not in provenance.files and holds_weights(path.name) and path.is_file():
             found.append(f"{name} may hold weights, and the release does not list it.")
     return found
 

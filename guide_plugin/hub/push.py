@@ -17,7 +17,8 @@ from guide_plugin.errors import HubError, UsageError
 from guide_plugin.hub.client import AGAIN, Address, RemoteModel, offline, resolve, resolve_if_any, told
 from guide_plugin.hub.download import agrees, fetch
 from guide_plugin.hub.provenance import read_provenance, release_id
-from guide_plugin.hub.release import PROVENANCE, holds_weights
+from guide_plugin.hub.release import PROVENANCE
+from guide_plugin.hub.weight_files import holds_weights
 from guide_plugin.recipe import Release
 
 TITLE = "Remove one identity"

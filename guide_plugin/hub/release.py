@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guide_plugin.hub.source import Source
-from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
+from guide_plugin.hub.weight_files import holds_weights
 
 LICENCES = ("LICENSE", "LICENCE", "COPYING", "NOTICE")
 CARD, PROVENANCE = "README.md", "provenance.json"
@@ -43,11 +43,6 @@ def sort_files(source: Source, replaced: Collection[str]) -> Sorted:
     rest = [name for name in others if name not in weights]
     kept = tuple(name for name in rest if source.remote or name.upper().startswith(LICENCES))
     return Sorted(kept, weights, tuple(name for name in rest if name not in kept))
-
-
-def holds_weights(name: str) -> bool:
-    """Say whether a file's name is that of weights, or of an archive in which some may lie."""
-    return name.lower().endswith(WEIGHT_ENDINGS)
 
 
 def copy_into(folder: Path, origin: Path, names: Iterable[str]) -> None:

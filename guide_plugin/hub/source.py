@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from guide_plugin.adapter import Adapter, Match, RepoListing
 from guide_plugin.errors import PluginWarning, UnlearnError, UsageError
 from guide_plugin.hub.suggestion import SUGGESTION, read_suggestion
-from guide_plugin.hub.weight_files import WEIGHT_ENDINGS
+from guide_plugin.hub.weight_files import holds_weights
 from guide_plugin.recipe import Suggestion
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _on_the_hub(hub: str, file: str | None) -> Source:
 def _only(file: str, listing: RepoListing) -> RepoListing:
     """Return the listing of this one weight file, which then has to say itself what it is."""
     if file not in listing.files:
-        weights = ", ".join(name for name in listing.files if name.endswith(WEIGHT_ENDINGS)) or "none"
+        weights = ", ".join(name for name in listing.files if holds_weights(name)) or "none"
         raise UsageError(f"The model has no file {file}.", f"Its weight files: {weights}.")
     return RepoListing({file: listing.files[file]}, {}, listing.folder)
 
@@ -177,7 +177,7 @@ def claims_of(listing: RepoListing, adapters: dict[str, type[Adapter]]) -> list[
 def candidates(source: Source) -> list[str]:
     """Return the weight file that the model may be, or none; `UsageError` where there are several: then say which."""
     files, companions = source.listing.files, set(source.companions)
-    found = [name for name in files if name.endswith(WEIGHT_ENDINGS) and name not in companions]
+    found = [name for name in files if holds_weights(name) and name not in companions]
     if len(found) > 1:
         from guide_plugin.report.text import size_in_words
 

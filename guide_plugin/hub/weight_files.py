@@ -23,3 +23,8 @@ WEIGHT_ENDINGS = (
     ".7z",
 )
 """Endings of weight files, and of archives in which some may lie."""
+
+
+def holds_weights(name: str) -> bool:
+    """Say whether a file's name is that of weights, or of an archive in which some may lie."""
+    return name.lower().endswith(WEIGHT_ENDINGS)
