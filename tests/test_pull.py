@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 
 from guide_plugin import HubError, PluginHost, Recipe, UsageError
 from guide_plugin.adapter import LocalCheckpoint
@@ -48,8 +49,6 @@ def downloads(hub: LoopbackHub) -> set[str]:
 def test_a_revision_is_pinned_to_its_commit(
     hub: LoopbackHub, account: Account, tiny_model: Path, revision: str
 ) -> None:
-    from huggingface_hub import HfApi
-
     commit = hub.create_repo(REPO, tiny_model)
     account.log_in()
     HfApi().create_tag(REPO, tag="v1")
@@ -256,3 +255,27 @@ def test_a_dry_run_fetches_nothing_large_and_says_what_would_be(
     assert whole["adapter"] == "stylegan2"
     assert whole["seconds_of_training"] > 0
     assert "pull request to org/redacted" in plan_lines(whole)
+
+
+def test_a_model_of_one_file_alone(hub: LoopbackHub, account: Account, tmp_path: Path) -> None:
+    folder = with_pickle(tmp_path / "model", "ffhq.pkl")
+    hub.create_repo(REPO, {"ffhq.pkl": folder / "ffhq.pkl"})
+    source, _, _ = find(REPO, None, ADAPTERS)
+    assert source.fetched([]) == source
+    assert source.companions == ()
+
+
+def test_a_listing_may_not_name_files_elsewhere(
+    hub: LoopbackHub, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.create_repo(REPO, {"config.json": b"{}"})
+    real = HfApi.model_info
+
+    def hostile(*args: object, **named: object) -> object:
+        info = real(*args, **named)
+        info.siblings[0].rfilename = "../../.bashrc"
+        return info
+
+    monkeypatch.setattr(HfApi, "model_info", hostile)
+    with pytest.raises(HubError, match="outside of its folder"):
+        find(REPO, None, ADAPTERS)

@@ -132,6 +132,9 @@ def _ask(address: Address) -> RemoteModel:
         sibling.rfilename: RemoteFile(sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None, sibling.blob_id)
         for sibling in info.siblings or []
     }
+    leaving = [name for name in files if name.startswith("/") or ".." in name.split("/") or "\\" in name]
+    if leaving:
+        raise HubError(f"{address} lists a file that would lie outside of its folder.", "Do not use this model.")
     card: Any = info.card_data
     return RemoteModel(address.repo, info.sha, files, None, card.get("license") if card else None, info.private)
 

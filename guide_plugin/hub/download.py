@@ -30,7 +30,7 @@ TRIES, PAUSE = 5, 0.1
 
 
 def fetch(model: RemoteModel, names: Iterable[str]) -> Path:
-    """Bring these files of the commit into the cache; return the folder that they lie in under their names.
+    """Bring these files of the commit, one at least, into the cache; return the folder they lie in under their names.
 
     Raises:
         HubError: one cannot be had, or arrived twice with another content than the Hub promised.

@@ -52,11 +52,12 @@ class Source:
 
     def fetched(self, files: Iterable[str]) -> Source:
         """Return the same model with these files, and the companions, in its folder."""
-        if self.remote is None:
+        names = (*files, *self.companions)
+        if self.remote is None or not names:
             return self
         from guide_plugin.hub.download import fetch
 
-        folder = fetch(self.remote, (*files, *self.companions))
+        folder = fetch(self.remote, names)
         return replace(self, folder=folder, listing=replace(self.listing, folder=folder))
 
 
