@@ -51,7 +51,7 @@ MODEL = [
 
 RELEASE = [
     click.option("--push", metavar="ORG/NAME", help="Push an accepted model to this repository on the Hub."),
-    click.option("--public", is_flag=True, help="Make that repository a public one."),
+    click.option("--public", is_flag=True, help="Make that repository public where it is new."),
     click.option("--create-pr", is_flag=True, help="Open a pull request there instead of committing."),
     click.option("--in-place", is_flag=True, help="Allow it to be the repository that the model came from."),
     click.option("--require", "required", multiple=True, metavar="PLUGIN", help="A gate that must agree; repeatable."),

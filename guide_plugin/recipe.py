@@ -159,7 +159,7 @@ class Release(Part):
     push: str | None = Field(default=None, examples=["ORG/NAME"])
     """The repository on the Hub that it is pushed to; by default it stays in the run folder."""
     public: bool = False
-    """Make that repository a public one."""
+    """Make that repository public where it is new."""
     create_pr: bool = False
     """Open a pull request there instead of committing to its main branch."""
     in_place: bool = False
