@@ -85,9 +85,10 @@ def outputs(checkout: Path, environment: dict[str, str]) -> dict[str, str]:
                 printed[command] = running.enter_context(sandbox(command, checkout, environment, lines))
                 continue
             done = run(command, checkout, environment)
-            expected = 3 if "verdict    fail" in shown else 0  # a README that shows a refusal says so
+            refused = "verdict    fail" in shown or "Error: Refused" in shown
+            expected = 3 if refused else 0  # a README that shows a refusal says so
             assert done.returncode == expected, f"{command}\n{done.stdout}{done.stderr}"
-            printed[command] = done.stdout
+            printed[command] = done.stdout + (done.stderr if "Error:" in shown else "")
     return printed
 
 
