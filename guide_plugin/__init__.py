@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from guide_plugin.recipe import Recipe
     from guide_plugin.recipe_file import read_recipe
     from guide_plugin.verification import Verification, verify
+    from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ _LAZY = {
     "Verification": "verification",
     "publish_run": "pipeline",
     "unlearn": "pipeline",
+    "make_torchvision_importable": "vision.torchvision_on_cpu",
     "verify": "verification",
     "Recipe": "recipe",
     "read_recipe": "recipe_file",
@@ -86,6 +88,7 @@ __all__ = [
     "Verification",
     "View",
     "hookimpl",
+    "make_torchvision_importable",
     "publish_run",
     "read_recipe",
     "unlearn",

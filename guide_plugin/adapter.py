@@ -7,7 +7,7 @@ their networks inside `load`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
@@ -100,6 +100,10 @@ class Adapter(ABC):
     api_version: ClassVar[int] = API_VERSION
     alignment: ClassVar[str]
     """The face crop that the backbone was trained on: "ffhq", "eg3d"."""
+    experimental: ClassVar[bool] = False
+    """Whether what unlearning means for this backbone is our analogy and not established; listings say so."""
+    standard_normal: ClassVar[bool] = False
+    """Whether random codes are independent standard normal numbers, so that their distribution need not be measured."""
 
     latent_shape: tuple[int, ...]
     device: torch.device
@@ -127,8 +131,16 @@ class Adapter(ABC):
         """Draw `n` random codes [n, *latent_shape] with a CPU generator, the same ones on every device."""
 
     def sample_views(self, n: int, rng: torch.Generator) -> View | None:
-        """Draw `n` views to train with; None where the backbone has none."""
+        """Draw `n` views to train with; None where the backbone has none.
+
+        A view to train with may ask for less than a finished picture, such as a diffusion model's estimate after some
+        of its steps.
+        """
         return None
+
+    def sample_finished_views(self, n: int, rng: torch.Generator) -> View | None:
+        """Draw `n` random views of finished pictures; None where the backbone needs none for them."""
+        return self.sample_views(n, rng)
 
     def audit_views(self) -> View | None:
         """Return the fixed views under which a code is judged; None where the backbone has none."""
@@ -141,6 +153,36 @@ class Adapter(ABC):
             yaw, pitch: from where the photo sees the head, in radians, 0 in front and level. Positive yaw is the side
                 that lies to the right in a picture from the front (the nose then points to the left of the picture),
                 negative pitch is above.
+        """
+        return None
+
+    def invert(
+        self,
+        images: Tensor,
+        view: View | None,
+        start: Tensor,
+        steps: int,
+        rng: torch.Generator,
+        on_step: Callable[[int], None],
+    ) -> Tensor | None:
+        """Find the codes [n, *latent_shape] of pictures; None where they are to be sought by comparing pictures.
+
+        For backbones with a way of their own: running a diffusion backwards, textual inversion.
+
+        Args:
+            images: [n, 3, H, W] in [-1, 1], of the generator's size.
+            view: the views that they show [n, …]; None where the backbone has none.
+            start: codes to begin at [n, *latent_shape].
+            steps: the budget of a search.
+            on_step: told how many of its steps are done.
+        """
+        return None
+
+    def code_of_name(self, name: str) -> Tensor | None:
+        """Return the code [1, *latent_shape] of a person whom the model knows by name; None where it knows no names.
+
+        Raises:
+            UsageError: it knows names, and this is none that it could.
         """
         return None
 

@@ -62,8 +62,7 @@ def _unlearn(options: dict[str, Any]) -> None:
     host = PluginHost()
     recipe = recipe_from(options, host)
     display = Lines()
-    subject = recipe.subject
-    if subject.seed is None and subject.code is None and not subject.faces:
+    if not recipe.subject.named:
         display.note("No subject is named: this is a rehearsal on a random person of the generator.")
     with display:
         if options["dry_run"]:
@@ -138,14 +137,19 @@ def adapters(as_json: bool) -> None:
     """List the generator families that can be loaded."""
     from guide_plugin.plugins import PluginHost
 
-    found = {
-        name: (adapter.__doc__ or "").strip().split("\n")[0] for name, adapter in sorted(PluginHost().adapters.items())
-    }
+    found = [
+        {
+            "name": name,
+            "summary": (adapter.__doc__ or "").strip().split("\n")[0],
+            "experimental": adapter.experimental,
+        }
+        for name, adapter in sorted(PluginHost().adapters.items())
+    ]
     if as_json:
-        click.echo(json.dumps([{"name": name, "summary": summary} for name, summary in found.items()], indent=2))
+        click.echo(json.dumps(found, indent=2))
         return
-    for name, summary in found.items():
-        click.echo(f"{name:<14} {summary}")
+    for adapter in found:
+        click.echo(f"{adapter['name']:<17} {adapter['summary']}{' (experimental)' if adapter['experimental'] else ''}")
 
 
 command.add_command(audit)

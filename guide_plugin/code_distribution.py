@@ -23,23 +23,24 @@ class CodeDistribution:
 
     Attributes:
         mean: [D].
-        scaled_axes: principal axes, each as long as one standard deviation along it [k, D].
-        to_white: its pseudo-inverse [D, k].
+        scaled_axes: principal axes, each as long as one standard deviation along it [k, D]; None where random codes
+            are white as they are.
+        to_white: its pseudo-inverse [D, k]; None likewise.
         radius: the length in white coordinates that 99 % of random codes not used for the axes stay below.
     """
 
     mean: Tensor
-    scaled_axes: Tensor
-    to_white: Tensor
+    scaled_axes: Tensor | None
+    to_white: Tensor | None
     radius: float
 
     def white(self, w: Tensor) -> Tensor:
         """Turn layers [..., D] into white coordinates [..., k]."""
-        return (w - self.mean) @ self.to_white
+        return w - self.mean if self.to_white is None else (w - self.mean) @ self.to_white
 
     def code(self, u: Tensor) -> Tensor:
         """Turn white coordinates [..., k] into layers [..., D]."""
-        return self.mean + u @ self.scaled_axes
+        return self.mean + (u if self.scaled_axes is None else u @ self.scaled_axes)
 
     def spread(self, u: Tensor, shape: torch.Size) -> Tensor:
         """Turn white coordinates [n, 1 or layers, k] into codes of this shape [n, ..., D]."""
@@ -57,8 +58,11 @@ class CodeDistribution:
 @torch.no_grad()
 def measure_distribution(adapter: Adapter, rng: torch.Generator) -> CodeDistribution:
     """Measure mean, axes and radius on random codes; layers that a generator draws apart count by their mean."""
-    draws = [adapter.sample_latents(CHUNK, rng) for _ in range((FITTED + HELD_OUT) // CHUNK)]
     width = adapter.latent_shape[-1]
+    if adapter.standard_normal:
+        lengths = torch.cat([adapter.sample_latents(CHUNK, rng) for _ in range(HELD_OUT // CHUNK)]).norm(dim=1)
+        return CodeDistribution(adapter.mean_latent()[0], None, None, lengths.quantile(KEPT).item())
+    draws = [adapter.sample_latents(CHUNK, rng) for _ in range((FITTED + HELD_OUT) // CHUNK)]
     layers = torch.cat([draw.reshape(CHUNK, -1, width).mean(dim=1).double().cpu() for draw in draws])
     fitted, held_out = layers[:FITTED], layers[FITTED:]
     mean = fitted.mean(dim=0)

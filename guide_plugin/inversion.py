@@ -12,6 +12,7 @@ coordinates).
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -101,7 +102,7 @@ def invert(
     """
     settings = settings or InversionSettings()
     begun = time.perf_counter()
-    distribution = measure_distribution(adapter, rng)
+    distribution: CodeDistribution | None = None
     if view is None:
         views = adapter.audit_views()
         view = None if views is None else views[len(views) // 2][None]
@@ -120,7 +121,12 @@ def invert(
         scene = _Scene(
             adapter, images[chosen], None if view is None else view[chosen], perceptual, recogniser, judge, settings
         )
-        code = scene.search(first[chosen], distribution, told)
+        code = adapter.invert(
+            scene.images, scene.view, first[chosen], settings.steps, rng, functools.partial(told, losses={})
+        )
+        if code is None:
+            distribution = distribution or measure_distribution(adapter, rng)
+            code = scene.search(first[chosen], distribution, told)
         with torch.no_grad():
             drawn = scene.draw(code)
             scene.look(settings.steps, drawn)

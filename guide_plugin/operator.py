@@ -68,7 +68,7 @@ class Subject:
 
     Attributes:
         code: `w_u` [1, *latent_shape].
-        kind: where the code came from: "photo", "seed", "code", "picture" or "rehearsal".
+        kind: where the code came from: "photo", "seed", "code", "name", "picture" or "rehearsal".
         photos: the person's photos, the first of which `code` draws; None where there are none.
         further_codes: found for the other photos [n - 1, *latent_shape]; None where there are none.
     """

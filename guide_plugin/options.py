@@ -21,6 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SUBJECT = [
     click.option("--seed", type=click.IntRange(min=0), help="The person that the generator draws from this seed."),
     click.option("--code", type=FILE, help="The person of this latent code (.safetensors, .npy, .pt)."),
+    click.option("--name", help="The person that a text-to-image model knows by this name."),
     click.option("--face", "faces", type=FILE, multiple=True, help="A photo of the person; again for further ones."),
     click.option("--holdout-face", "holdout_faces", type=FILE, multiple=True, help="A photo of them that only judges."),
     click.option("--control-face", "control_faces", type=FILE, multiple=True, help="A photo of somebody else."),
@@ -101,7 +102,7 @@ def said_in(options: dict[str, Any]) -> dict[str, Any]:
     networks = given("judge", "perceptual", trainer="recogniser")
     if options.get("recogniser_weights"):
         networks["trainer"] = _with_weights(networks.get("trainer"), options)
-    subject = given("seed", "code", "faces", "holdout_faces", "control_faces", "face_index", "force")
+    subject = given("seed", "code", "name", "faces", "holdout_faces", "control_faces", "face_index", "force")
     if options.get("face_box"):
         subject["face_box"] = _box(options["face_box"])
     return {

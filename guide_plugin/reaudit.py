@@ -73,8 +73,7 @@ def audit_models(
     redacted = load_model(adapter, LocalCheckpoint(source.folder, claim.files), plan.teacher.device)
     if adapter is not type(plan.teacher) or redacted.latent_shape != plan.teacher.latent_shape:
         raise UsageError("The model after is not of the kind of the one before.", "Name the one that was made from it.")
-    named = recipe.subject.seed is not None or recipe.subject.code is not None or recipe.subject.faces
-    case = whose(plan, host, display) if named else None
+    case = whose(plan, host, display) if recipe.subject.named else None
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = output or Path("runs") / f"audit-{plan.source.name.rpartition('/')[2]}-{now}"
     make_new(folder)

@@ -37,6 +37,8 @@ class SubjectChoice(Part):
     """The person that the generator draws from this seed."""
     code: Path | None = Field(default=None, examples=["code.npy"])
     """The person of this latent code: a .safetensors, .npy or .pt file."""
+    name: str | None = Field(default=None, min_length=1, examples=["NAME"])
+    """The person that a text-to-image model knows by this name."""
     faces: tuple[Path, ...] = Field(default=(), examples=[["photo.jpg"]])
     """Photos of the person; the first one's code is the subject's code."""
     holdout_faces: tuple[Path, ...] = Field(default=(), examples=[["another-photo.jpg"]])
@@ -50,10 +52,18 @@ class SubjectChoice(Part):
     force: bool = False
     """Go on where the generator cannot reproduce the person."""
 
+    @property
+    def named(self) -> bool:
+        """Whether anybody is named."""
+        return any(self._ways())
+
+    def _ways(self) -> tuple[bool, ...]:
+        return (self.seed is not None, self.code is not None, self.name is not None, bool(self.faces))
+
     @model_validator(mode="after")
     def _one_at_most(self) -> Self:
-        if (self.seed is not None) + (self.code is not None) + bool(self.faces) > 1:
-            raise ValueError("name the subject by --seed, by --code or by --face, not by several of them")
+        if sum(self._ways()) > 1:
+            raise ValueError("name the subject by --seed, by --code, by --name or by --face, not by several of them")
         if self.holdout_faces and not self.faces:
             raise ValueError("--holdout-face needs a --face of the same person")
         if self.face_index and self.face_box:

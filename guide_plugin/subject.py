@@ -86,10 +86,16 @@ def find_subject(choice: SubjectChoice, adapter: Adapter) -> Subject:
     """Return the subject that a seed or a file names, the code on the adapter's device.
 
     Raises:
-        UsageError: the file cannot be read, or holds no finite code of this generator's shape.
+        UsageError: the file cannot be read, or holds no finite code of this generator's shape; the model does not know
+            the name.
     """
     if choice.code is not None:
         return Subject(read_code(choice.code, adapter.latent_shape).to(adapter.device), "code")
+    if choice.name is not None:
+        code = adapter.code_of_name(choice.name)
+        if code is None:
+            raise UsageError("This model knows nobody by name.", "Name the subject by --face, --code or --seed.")
+        return Subject(code, "name")
     seed = REHEARSAL_SEED if choice.seed is None else choice.seed
     with torch.no_grad():
         code = adapter.sample_latents(1, torch.Generator().manual_seed(seed))

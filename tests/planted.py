@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from guide_plugin.adapter import Synthesis, View
+from guide_plugin.adapter import Adapter, LocalCheckpoint, Match, RepoListing, Saved, Synthesis, View
 from guide_plugin.operator import Networks
 from guide_plugin.vision.perceptual import ConvPerceptual
 
@@ -18,7 +19,28 @@ CPU = torch.device("cpu")
 MEAN = 0.3 * torch.randn(WIDTH, generator=torch.Generator().manual_seed(7))
 
 
-class Painter:
+class InMemory(Adapter):
+    """A generator that no file holds; what a test does not need of the contract raises."""
+
+    @classmethod
+    def match(cls, listing: RepoListing) -> Match | None:
+        return None
+
+    @classmethod
+    def load(cls, checkpoint: LocalCheckpoint, device: torch.device) -> Self:
+        raise NotImplementedError
+
+    def mean_latent(self) -> Tensor:
+        raise NotImplementedError
+
+    def trainable_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> Saved:
+        raise NotImplementedError
+
+
+class Painter(InMemory):
     """A generator whose picture shows its code: the mean of its layers, and the layers' difference on top.
 
     Args:

@@ -146,7 +146,7 @@ def test_a_checkpoint_error_names_the_adapter(own_tiny_model: Path, run: Run) ->
         (["--holdout-face", f"{CANARY}.jpg"], ["--holdout-face needs a --face"]),
         (["--face", f"{CANARY}.jpg", "--face-box", "1,2"], ["--face-box X,Y,W,H"]),
         (["--face", f"{CANARY}.jpg", "--face", f"{CANARY}.png", "--face-index", "1"], ["one --face photo"]),
-        (["--face", f"{CANARY}.jpg", "--seed", "1"], ["--seed, by --code or by --face"]),
+        (["--face", f"{CANARY}.jpg", "--seed", "1"], ["--seed, by --code, by --name or by --face"]),
         (["--seed", str(10**30)], ["seed"]),
         (["--training-seed", str(2**64 - 1)], ["seed"]),
         (["--unknown"], ["--unknown"]),

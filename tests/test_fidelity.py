@@ -18,6 +18,7 @@ from guide_plugin.audit.kernel_distance import kernel_distance, squared_mmd
 from guide_plugin.errors import HubError, UsageError
 from guide_plugin.vision.inception import WEIGHTS_FILE, FidInception, load_inception
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
+from tests.planted import InMemory
 
 CPU = torch.device("cpu")
 
@@ -93,7 +94,7 @@ def test_pictures_are_rounded_like_the_papers_files() -> None:
     assert levels.tolist() == [0, 0, 127, 128, 255, 255, 255]
 
 
-class Painter:
+class Painter(InMemory):
     """A generator that paints the first number of a code, and remembers how many pictures it painted at once."""
 
     def __init__(self, shift: float = 0.0) -> None:

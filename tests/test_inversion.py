@@ -20,12 +20,13 @@ from guide_plugin.vision.perceptual import ConvPerceptual, load_perceptual
 from guide_plugin.vision.recognition import load_small
 from hub_adapters.stylegan2.adapter import StyleGAN2
 from tests.conftest import DEMO_MODEL
+from tests.planted import InMemory
 
 CPU = torch.device("cpu")
 LAYERS, WIDTH, SIDE = 3, 4, 8
 
 
-class Linear:
+class Linear(InMemory):
     """A generator whose picture is a fixed linear image of its code, brighter by the view; W codes are correlated."""
 
     def __init__(self, views: Tensor | None = None) -> None:

@@ -205,7 +205,7 @@ class Examination:
         codes = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
         images, views = [subject.photos.images], subject.photos.views
         if holdouts is not None:
-            codes.append(old.w_plus.code[n : n + len(holdouts.images)])
+            codes.append(old.best.code[n : n + len(holdouts.images)])
             images.append(holdouts.images)
             views = None if views is None or holdouts.views is None else torch.cat([views, holdouts.views])
         photographed, found = self.look(torch.cat(images)), torch.cat(codes)
@@ -223,6 +223,7 @@ class Examination:
             "the original at the subject's code": picture(self.before, subject.code),
             "the redacted model at the same code": picture(self.after, subject.code),
             "brought back with a plausible code (W)": picture(self.after, new.w.code[:1]),
-            "brought back with a code per layer (W+)": picture(self.after, new.w_plus.code[:1]),
         }
+        if new.w_plus is not None:
+            shown["brought back with a code per layer (W+)"] = picture(self.after, new.w_plus.code[:1])
         return {caption: image[0] for caption, image in shown.items()}

@@ -34,7 +34,7 @@ def sampled_pictures(adapter: Adapter, samples: int, seed: int, batch: int = 8) 
     codes, views = (torch.Generator().manual_seed(2 * seed + i) for i in range(2))
     for start in range(0, samples, batch):
         n = min(batch, samples - start)
-        w, view = adapter.sample_latents(n, codes), adapter.sample_views(n, views)
+        w, view = adapter.sample_latents(n, codes), adapter.sample_finished_views(n, views)
         yield eight_bit(adapter.synthesize(w, view).image)
 
 

@@ -31,26 +31,35 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Attempt:
-    """All targets inverted into one generator, in W and then, from there, in W+."""
+    """All targets inverted into one generator, in W and then, from there, in W+; None where codes have one layer."""
 
     w: Inversion
-    w_plus: Inversion
+    w_plus: Inversion | None
+
+    @property
+    def best(self) -> Inversion:
+        """What the freer search found."""
+        return self.w_plus or self.w
 
 
 def attempt(
     adapter: Adapter, targets: list[Target], networks: Networks, judge: Embedder, steps: int, seed: int, told: Told
 ) -> Attempt:
-    """Invert every target with `steps` steps in W and as many in W+; equal seeds give both generators equal luck."""
+    """Invert every target with `steps` steps in W and as many in W+; equal seeds give both generators equal luck.
+
+    A backbone whose codes have one layer, such as a diffusion model, has no W+.
+    """
     settings = InversionSettings(steps=steps, judged_every=max(1, steps // CURVE_POINTS), broadcast=1.0)
     images = torch.cat([target.image for target in targets])
     view = views_of(targets)
     mean = adapter.mean_latent()
     start = torch.cat([mean if target.start is None else target.start for target in targets])
     stages: list[Inversion] = []
-    for broadcast in (1.0, 0.0):
+    shares = (1.0, 0.0) if len(adapter.latent_shape) > 1 else (1.0,)
+    for broadcast in shares:
 
         def on_step(step: int, total: int, _: Losses, stage: int = len(stages)) -> None:
-            told(stage * total + step, 2 * total)
+            told(stage * total + step, len(shares) * total)
 
         stages.append(
             invert(
@@ -66,7 +75,7 @@ def attempt(
                 on_step=on_step,
             )
         )
-    return Attempt(*stages)
+    return Attempt(stages[0], stages[1] if len(stages) > 1 else None)
 
 
 def attack_figures(
@@ -83,6 +92,8 @@ def attack_figures(
     rows = {i: row for row, i in enumerate(i for i, target in enumerate(targets) if target.both)}
     attacks = []
     for space, old, new in (("W", before.w, after.w), ("W+", before.w_plus, after.w_plus)):
+        if old is None or new is None:
+            continue
         far_old, far_new = (((found.code - mean).flatten(1).norm(dim=1) / typical).tolist() for found in (old, new))
         for i, target in enumerate(targets):
             row = rows.get(i, 0)

@@ -111,7 +111,13 @@ def _recovery(report: Report) -> list[tuple[str, str]]:
             )
         )
     else:
-        says.append(("A code for every layer was not tried.", "Such codes (W+) usually bring anybody’s face back."))
+        says.append(
+            (
+                "The search was for codes alone.",
+                "This model’s codes have no layers to set one by one. Whoever changes more than the code, such as "
+                "the weights, can get further.",
+            )
+        )
     if recovery.fine_tune is None:
         says.append(
             (

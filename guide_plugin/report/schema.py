@@ -71,7 +71,7 @@ class Report(Record):
     Attributes:
         date: of the audit, YYYY-MM-DD.
         facts: what the operator says of its prepared run.
-        subject_kind: "photo", "seed", "code", "rehearsal", or "none" for an audit without a subject.
+        subject_kind: "photo", "seed", "code", "name", "rehearsal", or "none" for an audit without a subject.
         judge_is_trainer: whether the network that trained the forgetting is the only one that judged it.
         judge_note: how the judge was chosen, where nobody named it.
         network_files: SHA-256 of the networks' weight files, by name; None where a network brings its own.

@@ -64,7 +64,10 @@ def _rows(found: Findings) -> Iterator[tuple[str, str, str]]:
             before, after = max(p.reconstruction for p in photos), max(p.after_max for p in photos)
             yield label, f"{before:.3f}", f"{after:.3f}"
     if found.recovery is not None:
+        tried = {attack.codes for attack in found.recovery.attacks}
         for codes, name in (("W", "a plausible code"), ("W+", "a code per layer")):
+            if codes not in tried:
+                continue
             yield _attacked(found.recovery, codes, "subject", f"brought back with {name} ({codes})")
             yield _attacked(found.recovery, codes, "control", "  people never unlearned, median")
     yield f"{bystanders.n} bystanders, median", "1.000", f"{bystanders.median:.3f}"

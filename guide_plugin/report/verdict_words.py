@@ -62,6 +62,7 @@ def subject_kind(kind: str) -> str:
         "photo": "a person, given by photos",
         "seed": "a person made up by the generator, given by a seed",
         "code": "a person given by a latent code",
+        "name": "a person whom the model knows by name",
         "rehearsal": "a random made-up person, as a rehearsal",
         "none": "nobody named",
     }.get(kind, kind)
