@@ -50,7 +50,7 @@ def assess(
         facts: what the operator said of its prepared run.
         notes: what else the report should tell.
     """
-    recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.source.suggestion
+    recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.suggestion
     audited: Audited | None = None
     if recipe.audit.level != "off":
         audited = Examination(
@@ -119,9 +119,15 @@ def all_files(folder: Path) -> list[str]:
 
 
 @torch.no_grad()
+def shown_bystanders(teacher: Adapter, seed: int) -> Tensor:
+    """Return the codes [n, *latent_shape] of the people whom pictures of a run show."""
+    return teacher.sample_latents(SHOWN_BYSTANDERS, torch.Generator().manual_seed(AUDIT_STREAM + seed))
+
+
+@torch.no_grad()
 def bystander_sheets(teacher: Adapter, redacted: Adapter, seed: int) -> dict[str, bytes]:
     """Draw several bystanders from the front, and one of them under every audit view where there are several."""
-    codes = teacher.sample_latents(SHOWN_BYSTANDERS, torch.Generator().manual_seed(AUDIT_STREAM + seed))
+    codes = shown_bystanders(teacher, seed)
     sheets = {"bystanders.png": (codes, frontal(teacher, len(codes)))}
     views = teacher.audit_views()
     if views is not None:
