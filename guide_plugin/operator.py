@@ -131,7 +131,7 @@ class Operator(ABC, Generic[SettingsT]):
     def prepare(
         self, student: Adapter, teacher: Adapter, subject: Subject, networks: Networks, rng: torch.Generator
     ) -> None:
-        """Take what the steps will work on, and do whatever is done once; called before anything else but estimates.
+        """Take what the steps will work on, and do what is done once; only `pictures_per_step` may be asked before.
 
         Equal arguments must lead to an equal state, since a resumed run prepares anew.
 

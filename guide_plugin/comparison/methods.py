@@ -64,11 +64,10 @@ def compare(
     plans = make_plans(recipe, methods, host, display)
     plan = plans[methods[0]]
     case = whose(plan, host, display)
+    comparison, drawn = _begin(plan, case), {"original": draw(plan.teacher, plan, case)}
+    found: dict[str, Findings] = {}
     folder = output or default_output(plan.source, "compare")
     make_new(folder)
-    comparison = _begin(plan, case)
-    found: dict[str, Findings] = {}
-    drawn = {"original": draw(plan.teacher, plan, case)}
     try:
         for method, plan in plans.items():
             own = replace(plan, teacher=copy.deepcopy(plan.teacher))  # a method may change its views

@@ -20,7 +20,7 @@ class MethodRun(Record):
         settings: what was set otherwise than by the operator's defaults, files without their folders.
         verdict: of the audit.
         refusals: why the model may not be released, by verdict and gates; empty where it may.
-        seconds: of the training alone.
+        seconds: of all steps; what the method does before them is not counted.
     """
 
     method: str

@@ -20,7 +20,7 @@ def comparison_lines(comparison: Comparison, record: Path, picture: Path) -> str
     for row in comparison.rows:
         after = (row.after.get(run.method) for run in runs)
         grid.append([row.label, _before(row.before.values()), *("" if x is None else f"{x:.3f}" for x in after)])
-    grid.append(["seconds of training", "", *(f"{run.seconds:.0f}" for run in runs)])
+    grid.append(["seconds of training, all steps", "", *(f"{run.seconds:.0f}" for run in runs)])
     grid.append(["verdict", "", *("refused" if run.refused_by_gates else run.verdict for run in runs)])
     facts = [fact for run in runs for fact in _about(run)]
     facts.append(("subject", subject_kind(comparison.subject_kind)))
