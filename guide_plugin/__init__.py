@@ -30,7 +30,7 @@ from guide_plugin.plugins import PluginHost
 
 if TYPE_CHECKING:
     from guide_plugin.hub.push import Published
-    from guide_plugin.operator import Losses, Networks, Operator, OperatorSettings, Subject
+    from guide_plugin.operator import AdamSettings, Losses, Networks, Operator, OperatorSettings, Subject
     from guide_plugin.pipeline import Outcome, publish_run, unlearn
     from guide_plugin.recipe import Recipe
     from guide_plugin.recipe_file import read_recipe
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "AdamSettings": "operator",
     "Losses": "operator",
     "Networks": "operator",
     "Operator": "operator",
@@ -58,6 +59,7 @@ _LAZY = {
 
 __all__ = [
     "API_VERSION",
+    "AdamSettings",
     "Adapter",
     "AdapterError",
     "HubError",

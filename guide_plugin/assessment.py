@@ -18,14 +18,12 @@ from guide_plugin.audit.drawing import frontal
 from guide_plugin.audit.targets import Witnesses
 from guide_plugin.audit.verdict import draw_verdict, unaudited
 from guide_plugin.plan import Display, Plan, shown
+from guide_plugin.random_streams import stream_seed
 from guide_plugin.report.contact_sheet import contact_sheet, png, to_image
 from guide_plugin.report.page import evidence_page, page
 from guide_plugin.report.schema import Report, TrainingFigures
 from guide_plugin.subject import Case
 from guide_plugin.whole_files import sha256, write_private, write_whole
-
-# Separate streams of random numbers, so that nobody is trained on who judges, whatever the seeds.
-TRAINING_STREAM, AUDIT_STREAM = 1 << 32, 2 << 32
 
 SHOWN_BYSTANDERS = 10
 STANDS_ON = ("torch", "torchvision", "diffusers", "huggingface-hub", "facenet-pytorch", "lpips", "pillow", "numpy")
@@ -50,7 +48,7 @@ def assess(
         facts: what the operator said of its prepared run.
         notes: what else the report should tell.
     """
-    recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.source.suggestion
+    recipe, teacher, suggestion = plan.recipe, plan.teacher, plan.suggestion
     audited: Audited | None = None
     if recipe.audit.level != "off":
         audited = Examination(
@@ -61,7 +59,7 @@ def assess(
             recipe.audit,
             plan.networks,
             plan.judge,
-            AUDIT_STREAM + recipe.method.training_seed,
+            stream_seed("audit", recipe.method.training_seed),
             display,
         ).run()
     inversion = case.inversion if case else None
@@ -119,9 +117,15 @@ def all_files(folder: Path) -> list[str]:
 
 
 @torch.no_grad()
+def shown_bystanders(teacher: Adapter, seed: int) -> Tensor:
+    """Return the codes [n, *latent_shape] of the people whom pictures of a run show."""
+    return teacher.sample_latents(SHOWN_BYSTANDERS, torch.Generator().manual_seed(stream_seed("audit", seed)))
+
+
+@torch.no_grad()
 def bystander_sheets(teacher: Adapter, redacted: Adapter, seed: int) -> dict[str, bytes]:
     """Draw several bystanders from the front, and one of them under every audit view where there are several."""
-    codes = teacher.sample_latents(SHOWN_BYSTANDERS, torch.Generator().manual_seed(AUDIT_STREAM + seed))
+    codes = shown_bystanders(teacher, seed)
     sheets = {"bystanders.png": (codes, frontal(teacher, len(codes)))}
     views = teacher.audit_views()
     if views is not None:

@@ -75,7 +75,7 @@ def _publishes(release: Release, source: Source, replaced: set[str]) -> dict[str
 
 def describe(plan: Plan, display: Display, output: Path | None = None) -> dict[str, Any]:
     """Say what a run of this plan would do; its speed is measured on some pictures."""
-    choice, suggested = plan.recipe.subject, plan.source.suggestion
+    choice, suggested = plan.recipe.subject, plan.suggestion
     if choice.faces:
         cut_faces(plan.recipe, plan.teacher)
     subject_kind = "photo" if choice.faces else find_subject(choice, plan.teacher).kind

@@ -1,4 +1,10 @@
-"""How an unlearning method plugs in: the operator contract, and what an operator is given."""
+"""How an unlearning method plugs in: the operator contract, and what an operator is given.
+
+Around every operator there is one loop, which copies the model, counts steps, saves checkpoints and stops early. It
+calls `prepare` once and `step` up to `settings.steps` times. A run that goes on from a checkpoint does the same in a
+new process: `prepare` with equal arguments, then the saved weights are put into the student, `load_state_dict` follows,
+`rng` is set to where it stood, and the next `step` has to be the one that would have come, to the last bit.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:
     import torch
@@ -80,21 +86,43 @@ class Subject:
 
 
 class OperatorSettings(BaseModel):
-    """Options that every operator has; a method adds its own in a subclass, with its paper's defaults."""
+    """Options that every operator has; a method adds its own in a subclass, with its paper's defaults.
+
+    The options of this class and of `AdamSettings` suit a model rather than a method: what a model's owner suggests of
+    them is followed by every operator that has them, any other suggestion by the operator alone that it is written for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: PositiveInt = Field(1000, description="optimiser steps")
 
 
+class AdamSettings(OperatorSettings):
+    """Options of an operator that changes the weights with Adam."""
+
+    lr: PositiveFloat = Field(1e-4, description="Adam's learning rate")
+
+
+def options_of_any(settings: type[OperatorSettings]) -> set[str]:
+    """Return those of an operator's options that suit a model, whatever the method."""
+    shared = [part for part in (OperatorSettings, AdamSettings) if issubclass(settings, part)]
+    return {name for part in shared for name in part.model_fields}
+
+
 SettingsT = TypeVar("SettingsT", bound=OperatorSettings)
 
 
 class Operator(ABC, Generic[SettingsT]):
-    """One way to unlearn. The loop around it, its progress and its checkpoints are not its business."""
+    """One way to unlearn. The loop around it, its progress and its checkpoints are not its business.
+
+    It learns of the subject only through `Subject`, sees pictures only through `Networks`, and draws random numbers
+    only from `rng`: never from torch's or Python's own, which no checkpoint holds. It writes no files.
+    """
 
     name: ClassVar[str]
+    """The name that it is registered under."""
     Settings: ClassVar[type[OperatorSettings]]
+    """What `settings` is validated with; `--set KEY=VALUE` sets one."""
 
     def __init__(self, settings: SettingsT) -> None:
         self.settings = settings
@@ -103,28 +131,54 @@ class Operator(ABC, Generic[SettingsT]):
     def prepare(
         self, student: Adapter, teacher: Adapter, subject: Subject, networks: Networks, rng: torch.Generator
     ) -> None:
-        """Take what the steps will work on; `student`'s trainable parameters are thawed, `teacher` stays frozen.
+        """Take what the steps will work on, and do what is done once; only `pictures_per_step` may be asked before.
+
+        Equal arguments must lead to an equal state, since a resumed run prepares anew.
 
         Args:
-            rng: the CPU generator that every draw comes from; the loop saves and restores its state.
+            student: what the steps change, equal to `teacher` at first: the parameters that its `trainable_parameters`
+                names are thawed, and nothing else of it may change, since nothing else is saved.
+            teacher: the original; stays frozen, and as it is.
+            subject: whom to unlearn, all codes and photos on the adapters' device.
+            networks: frozen; forward passes belong under autocast where their `precision` is not float32.
+            rng: a CPU generator.
+
+        Raises:
+            UsageError: this subject cannot be unlearned from this model with these settings, and what to change.
         """
 
     @abstractmethod
     def step(self) -> Losses:
-        """Take one optimiser step and return its loss terms."""
+        """Take one optimiser step and return its loss terms: scalars, the same names in the same order every time.
+
+        Terms that become NaN or Inf end the run at its next checkpoint. Reading a term here would wait for the device.
+
+        Raises:
+            torch.OutOfMemoryError: not even one picture at a time fits, nor after `student.save_memory()`.
+        """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
-        """Return, as named tensors, what the next step depends on beside the student's weights and `rng`."""
+        """Return, as named tensors, what the next step depends on beside `prepare`, the student's weights and `rng`.
+
+        For example an optimiser's moments and the number of steps done; no two of the tensors may share memory.
+        Called between steps.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take back what `state_dict` returned."""
+        """Take back what `state_dict` returned; called after `prepare`, the tensors on the CPU."""
 
     def pictures_per_step(self) -> int:
-        """Return how many pictures a step trains on, for an estimate of its time; GUIDE's five by default."""
+        """Return how many pictures a step trains on, for an estimate of its time; GUIDE's five by default.
+
+        Called without `prepare`: it knows the settings alone.
+        """
         return 5
 
     def facts(self) -> dict[str, Any]:
-        """Return numbers about the prepared run that a report should quote (JSON values); none by default."""
+        """Return numbers about the prepared run that a report should quote (JSON values); none by default.
+
+        Called after the last step. The report may be published: nothing here may say who the subject is.
+        """
         return {}

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Saved
-from guide_plugin.assessment import TRAINING_STREAM, all_files, assess, bystander_sheets, hashes, write_pages
+from guide_plugin.assessment import all_files, assess, bystander_sheets, hashes, write_pages
 from guide_plugin.audit.audit import Audited
 from guide_plugin.audit.drawing import under_all_views
 from guide_plugin.earlier import accepted_run, asked_of, reopened
@@ -24,6 +24,7 @@ from guide_plugin.operator import Losses, Subject
 from guide_plugin.plan import Display, Plan, Silent, default_output, load_encoder, prepare
 from guide_plugin.plugins import PluginHost
 from guide_plugin.publication import prepare_publication, publish, stage_release
+from guide_plugin.random_streams import stream_seed
 from guide_plugin.recipe import Recipe
 from guide_plugin.report.schema import Report, TrainingFigures
 from guide_plugin.run_dir import RunDir, RunRecord
@@ -211,7 +212,7 @@ def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display:
     student = copy.deepcopy(teacher)
     for _, parameter in student.trainable_parameters():
         parameter.requires_grad_(True)
-    rng = torch.Generator().manual_seed(TRAINING_STREAM + method.training_seed)
+    rng = torch.Generator().manual_seed(stream_seed("training", method.training_seed))
     operator.prepare(student, teacher, subject, plan.networks, rng)
     plugins_listen = host.listens("unlearn_step")
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -16,9 +16,9 @@ from guide_plugin.device import PRECISIONS, choose_device
 from guide_plugin.errors import AdapterError, PluginError, Refused, UnlearnError, UsageError
 from guide_plugin.hub.source import Source, find
 from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
-from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings
+from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings, options_of_any
 from guide_plugin.plugins import PluginHost
-from guide_plugin.recipe import Recipe, first_problem, follow
+from guide_plugin.recipe import Recipe, Suggestion, first_problem, follow, meant_for
 from guide_plugin.vision import dlib_recogniser
 from guide_plugin.vision.perceptual import load_perceptual
 
@@ -50,6 +50,7 @@ class Plan:
     """Everything that a run needs, found, checked and loaded.
 
     Attributes:
+        suggestion: what the model's owner suggests, as far as it is meant for this operator.
         judge_choice: who judges: the recipe's judge, else dlib where it is at hand, else the trainer.
         judge_at_hand: whether dlib was chosen because it was at hand; the recipe named no judge.
         judge_is_trainer: whether the judge is the network that trains, by the hash of its weights.
@@ -59,6 +60,7 @@ class Plan:
 
     recipe: Recipe
     source: Source
+    suggestion: Suggestion
     claim: Match
     teacher: Adapter
     operator: Operator[OperatorSettings]
@@ -96,8 +98,7 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
         raise Refused(missing, "Install or mend its plugin, or do not require it; `unlearn plugins` lists them.")
     display.stage("Looking at the model")
     source, adapter, claim = find(recipe.hub, recipe.file, host.adapters)
-    recipe = follow(recipe.model_copy(update={"hub": source.hub}), source.suggestion)
-    operator = make_operator(recipe, host)
+    recipe, suggestion, operator = choose_operator(recipe, source, host)
     device = choose_device(recipe.machine.device)
     display.stage(f"Loading {claim.summary}")
     teacher = load_model(adapter, LocalCheckpoint(source.folder, claim.files), device)
@@ -119,7 +120,18 @@ def prepare(recipe: Recipe, host: PluginHost, display: Display) -> Plan:
     )
     networks = Networks(perceptual, trainer, PRECISIONS[recipe.machine.precision])
     return Plan(
-        recipe, source, claim, teacher, operator, networks, judge, judge_choice, judge_at_hand, judge_is_trainer, files
+        recipe,
+        source,
+        suggestion,
+        claim,
+        teacher,
+        operator,
+        networks,
+        judge,
+        judge_choice,
+        judge_at_hand,
+        judge_is_trainer,
+        files,
     )
 
 
@@ -141,10 +153,30 @@ def load_model(adapter: type[Adapter], checkpoint: LocalCheckpoint, device: torc
         raise AdapterError(f"The adapter {adapter.name} failed to load the model: {error!r}.") from error
 
 
+def choose_operator(
+    recipe: Recipe, source: Source, host: PluginHost
+) -> tuple[Recipe, Suggestion, Operator[OperatorSettings]]:
+    """Make the operator that recipe and suggestion name; a wrong setting is a `UsageError`.
+
+    Returns:
+        The recipe with what was suggested for this operator filled in, that suggestion, and the operator.
+    """
+    recipe = recipe.model_copy(update={"hub": source.hub})
+    name = follow(recipe, source.suggestion).method.operator
+    suggestion = meant_for(name, options_of_any(operator_class(name, host).Settings), source.suggestion)
+    recipe = follow(recipe, suggestion)
+    return recipe, suggestion, make_operator(recipe, host)
+
+
+def operator_class(name: str, host: PluginHost) -> type[Operator[Any]]:
+    """Return the operator of this name; a name that nobody registered is a `UsageError`."""
+    registered = host.operator(name)
+    return _from_plugin(registered.plugin, f"load the operator {registered.name}", registered.load)
+
+
 def make_operator(recipe: Recipe, host: PluginHost) -> Operator[OperatorSettings]:
     """Return the recipe's operator with its settings; a wrong setting is a `UsageError`."""
-    registered = host.operator(recipe.method.operator)
-    operator = _from_plugin(registered.plugin, f"load the operator {registered.name}", registered.load)
+    operator = operator_class(recipe.method.operator, host)
     try:
         return operator(operator.Settings.model_validate(recipe.method.settings))
     except ValidationError as error:
@@ -195,10 +227,10 @@ def _from_plugin(plugin: str, purpose: str, call: Callable[[], T]) -> T:
         raise PluginError(f"Plugin {plugin} failed to {purpose}: {error!r}.", "Mend or remove the plugin.") from error
 
 
-def default_output(source: Source) -> Path:
-    """Return `runs/MODEL-DATE-TIME`."""
+def default_output(source: Source, what: str = "") -> Path:
+    """Return `runs/MODEL-DATE-TIME`, or `runs/WHAT-MODEL-DATE-TIME`."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{source.name.rpartition('/')[2]}-{now}"
+    return Path("runs") / "-".join(filter(None, (what, source.name.rpartition("/")[2], now)))
 
 
 def shown(choice: str) -> str:

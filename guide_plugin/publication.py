@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, LocalCheckpoint, View
-from guide_plugin.assessment import AUDIT_STREAM, all_files, hashes
+from guide_plugin.assessment import all_files, hashes
 from guide_plugin.audit.audit import audited_people
 from guide_plugin.audit.drawing import embeddings, frontal, under_all_views
 from guide_plugin.errors import Refused, UsageError
@@ -22,6 +22,7 @@ from guide_plugin.hub.release import CARD, PROVENANCE, Sorted, copy_into, sort_f
 from guide_plugin.hub.source import Source, find
 from guide_plugin.plan import Display, Plan, load_model
 from guide_plugin.plugins import PluginHost
+from guide_plugin.random_streams import stream_seed
 from guide_plugin.recheck import recheck_earlier
 from guide_plugin.recipe import Release
 from guide_plugin.report.schema import Report
@@ -123,7 +124,7 @@ def measured_otherwise(plan: Plan, case: Case, redacted: Adapter, report: Report
         before, after = (embeddings(model, codes, views, plan.judge) for model in (plan.teacher, redacted))
         return (before * after).sum(dim=1)
 
-    seed = AUDIT_STREAM + plan.recipe.method.training_seed
+    seed = stream_seed("audit", plan.recipe.method.training_seed)
     people = audited_people(plan.teacher, plan.recipe.audit, torch.Generator().manual_seed(seed))
     subject = kept(*under_all_views(plan.teacher, case.subject.code)).max().item()
     bystanders = kept(people, frontal(plan.teacher, len(people))).quantile(0.5).item()

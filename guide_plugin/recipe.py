@@ -7,7 +7,7 @@ their default.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -234,6 +234,18 @@ def problem_message(problem: Mapping[str, Any]) -> str:
     """Return what is wrong in one of pydantic's complaints."""
     message: str = problem["msg"]
     return message.removeprefix("Value error, ")
+
+
+def meant_for(operator: str, shared: Collection[str], suggestion: Suggestion) -> Suggestion:
+    """Return what of a suggestion goes for an operator.
+
+    Settings are suggested for one operator, that of the suggestion or else the default one; another operator takes
+    only those that are `shared`.
+    """
+    if suggestion.method.get("operator", Method().operator) == operator:
+        return suggestion
+    settings = {key: value for key, value in suggestion.method.get("settings", {}).items() if key in shared}
+    return suggestion.model_copy(update={"method": {**suggestion.method, "settings": settings}})
 
 
 def follow(recipe: Recipe, suggestion: Suggestion) -> Recipe:

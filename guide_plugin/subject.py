@@ -20,6 +20,7 @@ from guide_plugin.errors import UsageError
 from guide_plugin.inversion import InversionSettings, invert
 from guide_plugin.latent_file import read_code
 from guide_plugin.operator import Embedder, Encoder, Networks, Photos, Subject
+from guide_plugin.random_streams import stream_seed
 from guide_plugin.recipe import Recipe, SubjectChoice
 from guide_plugin.report.schema import InversionFigures
 from guide_plugin.vision.crops import Crop, align
@@ -29,7 +30,6 @@ from guide_plugin.vision.head_pose import head_pose
 from guide_plugin.vision.photos import read_photo
 
 REHEARSAL_SEED = 0
-INVERSION_STREAM = 3 << 32
 ODD = 0.05
 """Photos less alike than this share of strangers are asked about: photos of one person differ more than codes."""
 
@@ -116,7 +116,7 @@ def find_case(
     watcher.stage("Finding the faces")
     photos, witnesses = cut_faces(recipe, adapter)
     watcher.stage("Finding the person in the generator")
-    rng = torch.Generator().manual_seed(INVERSION_STREAM + recipe.method.training_seed)
+    rng = torch.Generator().manual_seed(stream_seed("inversion", recipe.method.training_seed))
     found = invert(
         adapter,
         photos.images,

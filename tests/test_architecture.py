@@ -13,9 +13,12 @@ from tests.conftest import REPOSITORY
 
 # A module may import from lower layers and from its own; nothing further down reaches up.
 LAYERS = [
-    {"cli", "audit_command", "evaluation_command", "init_command", "release_commands", "sandbox_command"},
+    {
+        *("cli", "audit_command", "compare_command", "evaluation_command", "init_command", "release_commands"),
+        "sandbox_command",
+    },
     {"options", "testing"},
-    {"evaluation", "reaudit", "verification", "dry_run"},
+    {"comparison", "evaluation", "reaudit", "verification", "dry_run"},
     {"pipeline"},
     {"publication"},
     {"recheck"},
@@ -27,7 +30,7 @@ LAYERS = [
     {"vision"},
     {"recipe_template", "recipe_file", "network_file"},
     {"whole_files"},
-    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "plugins", "errors"},
+    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "plugins", "errors", "random_streams"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

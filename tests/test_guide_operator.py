@@ -13,10 +13,10 @@ from guide_plugin.adapter import Adapter, LocalCheckpoint, Synthesis, View
 from guide_plugin.errors import UsageError
 from guide_plugin.operator import Networks, Subject
 from guide_plugin.operators.guide.draws import Draws
-from guide_plugin.operators.guide.losses import Weights
 from guide_plugin.operators.guide.projection import project_off
 from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.operators.guide.unlearning import Guide
+from guide_plugin.operators.losses import Weights
 from guide_plugin.vision.perceptual import load_perceptual
 from guide_plugin.vision.recognition import load_small
 from hub_adapters.checkpoints.model import CONFIG, WEIGHTS

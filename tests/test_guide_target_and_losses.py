@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from guide_plugin.adapter import Synthesis
 from guide_plugin.operator import Networks
-from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
 from guide_plugin.operators.guide.target import neighbour_offsets, resolve_distance, ufo_target
+from guide_plugin.operators.losses import Distance, Look, Weights, distance, join, look
 from guide_plugin.vision.perceptual import ConvPerceptual, feature_distance
 from tests.conftest import DATA
 

@@ -89,7 +89,7 @@ def test_the_built_in_parts_come_in_through_entry_points() -> None:
     host = PluginHost()
     assert working(host) == BUILT_IN
     assert {info.distribution for info in host.plugins} == {"guide-plugin"}
-    assert (set(host.adapters), set(host.operators)) == (ADAPTERS, {"guide"})
+    assert (set(host.adapters), set(host.operators)) == (ADAPTERS, {"baseline", "guide"})
     assert set(host.recognisers) == {"arcface", "curricularface", "dlib", "facenet", "facenet-casia", "small"}
 
 

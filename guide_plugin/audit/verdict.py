@@ -97,8 +97,8 @@ def _bystanders(findings: Findings, rules: Rules) -> Iterator[Rule]:
 
 def _about_the_model(findings: Findings, rules: Rules) -> Iterator[Rule]:
     for figures in findings.fidelity:
-        if figures.network == JUDGE and figures.frechet is not None and figures.frechet_unchanged:
-            ratio = figures.frechet / figures.frechet_unchanged
+        ratio = figures.ratio
+        if figures.network == JUDGE and ratio is not None:
             yield Rule(
                 name="pictures as a whole",
                 asked=f"at most {rules.frechet:g} times as far as two samples lie apart",

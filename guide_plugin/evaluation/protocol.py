@@ -5,7 +5,6 @@ Source: Seo et al., "Generative Unlearning for Any Identity", CVPR 2024, section
 
 from __future__ import annotations
 
-import datetime
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,15 +25,15 @@ from guide_plugin.hub.source import find
 from guide_plugin.inversion import Inversion, InversionSettings, invert
 from guide_plugin.operator import Subject
 from guide_plugin.pipeline import carry_out
-from guide_plugin.plan import Display, Plan, Silent, load_encoder, load_model, make_operator, prepare, shown
+from guide_plugin.plan import Display, Silent, default_output, load_encoder, load_model, make_operator, prepare, shown
 from guide_plugin.plugins import PluginHost
+from guide_plugin.random_streams import stream_seed
 from guide_plugin.recipe import SubjectChoice
 from guide_plugin.subject import Case as Known
 from guide_plugin.subject import find_subject
 from guide_plugin.whole_files import make_new, replacing
 
 NO_PICTURES = "the subject has no other pictures in this case"
-INVERSION_STREAM = 3 << 32
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class _Bench:
             plan.networks.perceptual,
             plan.networks.recogniser,
             plan.judge,
-            torch.Generator().manual_seed(INVERSION_STREAM + plan.recipe.method.training_seed),
+            torch.Generator().manual_seed(stream_seed("inversion", plan.recipe.method.training_seed)),
             InversionSettings(steps=steps),
             start=start,
             on_step=self.display.step,
@@ -198,7 +197,7 @@ def evaluate(
         raise UsageError("A Fréchet distance needs at least two samples.", "Give --samples 0 to leave it out.")
     bench = _Bench(request, host, display)
     people = bench.people()
-    folder = output or default_folder(bench.plan)
+    folder = output or default_output(bench.plan.source, "evaluate")
     make_new(folder)
     try:
         evaluation = Evaluation(
@@ -223,9 +222,3 @@ def evaluate(
         with suppress(OSError):
             folder.rmdir()  # only where nothing came of it
     return evaluation, folder
-
-
-def default_folder(plan: Plan) -> Path:
-    """Return `runs/evaluate-MODEL-DATE-TIME`."""
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"evaluate-{plan.source.name.rpartition('/')[2]}-{now}"

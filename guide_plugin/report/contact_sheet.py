@@ -1,8 +1,9 @@
-"""Bystanders before and after, as one picture."""
+"""The same people drawn by several models, as one picture."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -23,17 +24,21 @@ def to_image(pixels: Tensor) -> Image.Image:
 def contact_sheet(before: Tensor, after: Tensor) -> Image.Image:
     """Draw bystanders [n, 3, H, W] before, after, and what changed, 4 times enlarged around white."""
     change = (1 - 4 * (after - before).abs()).clamp(-1, 1)
-    rows = {"before": before, "after": after, "change, four times enlarged": change}
-    width = 2 * MARGIN + CELL * len(before)
-    sheet = Image.new("RGB", (width, len(rows) * (CELL + LABEL) + MARGIN), PAPER)
-    draw = ImageDraw.Draw(sheet)
+    return sheet({"before": before, "after": after, "change, four times enlarged": change})
+
+
+def sheet(rows: Mapping[str, Tensor]) -> Image.Image:
+    """Draw one row of pictures [n, 3, H, W] below each label, the same n in all."""
+    across = max(len(pictures) for pictures in rows.values())
+    image = Image.new("RGB", (2 * MARGIN + CELL * across, len(rows) * (CELL + LABEL) + MARGIN), PAPER)
+    draw = ImageDraw.Draw(image)
     for i, (label, pictures) in enumerate(rows.items()):
         top = i * (CELL + LABEL)
         draw.text((MARGIN, top + 6), label, INK, ImageFont.load_default(16))
         for j, picture in enumerate(pictures):
             cell = to_image(picture).resize((CELL, CELL), Image.Resampling.BICUBIC)
-            sheet.paste(cell, (MARGIN + j * CELL, top + LABEL))
-    return sheet
+            image.paste(cell, (MARGIN + j * CELL, top + LABEL))
+    return image
 
 
 def png(image: Image.Image) -> bytes:

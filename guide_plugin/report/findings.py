@@ -132,6 +132,13 @@ class FidelityFigures(Record):
     delta_real: float | None = None
     not_measured: str | None = None
 
+    @property
+    def ratio(self) -> float | None:
+        """How many times as far the pictures moved as two samples of the original lie apart."""
+        if self.frechet is None or not self.frechet_unchanged:
+            return None
+        return self.frechet / self.frechet_unchanged
+
 
 class LeakFigures(Record):
     """Who can be found by one who holds both models: the codes whose pictures changed most.

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guide_plugin.adapter import Inspection
 from guide_plugin.report.findings import Findings
-from guide_plugin.report.recovery_figures import RecoveryFigures
 from guide_plugin.report.schema import Report
+from guide_plugin.report.summary import summary_rows
 
 if TYPE_CHECKING:
     from guide_plugin.hub.push import Published
     from guide_plugin.verification import Verification
 
 LABEL = 46
+TITLE = "similarity to the original's picture"
 
 
 def outcome_lines(report: Report, folder: Path, model: Path, published: Published | None = None) -> str:
@@ -45,44 +45,14 @@ def outcome_lines(report: Report, folder: Path, model: Path, published: Publishe
         facts["note"] = "; ".join(report.notes)
     if published is not None:
         facts["published"] = f"{published.url}{' (by an earlier try)' if published.found else ''}"
-    rows = [] if found is None else [("similarity to the original's picture", "before", "after"), *_rows(found)]
-    table = [f"{label:<{LABEL}}{before:>8}{after:>8}".rstrip() for label, before, after in rows]
-    return "\n".join(["", *table, *([""] if table else []), _facts(facts)])
+    return "\n".join(["", *([] if found is None else [*_table(found), ""]), _facts(facts)])
 
 
-def _rows(found: Findings) -> Iterator[tuple[str, str, str]]:
-    """Yield what the terminal shows of an audit: what is measured, before, after."""
-    subject, reference, bystanders = found.subject, found.reference, found.bystanders.random
-    if subject is not None:
-        most_alike = f", most alike of {subject.views} views" if subject.views > 1 else ""
-        yield f"the subject{most_alike}", f"{subject.before:.3f}", f"{subject.after_max:.3f}"
-        yield "codes near the subject, mean", f"{subject.nearby_before_mean:.3f}", f"{subject.nearby_after_mean:.3f}"
-    for kind, name in (("subject", "the subject's photo"), ("hold-out", "hold-out photo")):
-        photos = [photo for photo in found.photos if photo.kind == kind]
-        if photos:
-            label = name if len(photos) == 1 else f"{name}s ({len(photos)}), most alike"
-            before, after = max(p.reconstruction for p in photos), max(p.after_max for p in photos)
-            yield label, f"{before:.3f}", f"{after:.3f}"
-    if found.recovery is not None:
-        tried = {attack.codes for attack in found.recovery.attacks}
-        for codes, name in (("W", "a plausible code"), ("W+", "a code per layer")):
-            if codes not in tried:
-                continue
-            yield _attacked(found.recovery, codes, "subject", f"brought back with {name} ({codes})")
-            yield _attacked(found.recovery, codes, "control", "  people never unlearned, median")
-    yield f"{bystanders.n} bystanders, median", "1.000", f"{bystanders.median:.3f}"
-    yield "  the 5 % that changed most, at most", "1.000", f"{bystanders.q05:.3f}"
-    yield "  the one that changed most", "1.000", f"{bystanders.minimum:.3f}"
-    yield "for comparison: two strangers, median", f"{reference.strangers.median:.3f}", ""
-    yield f"  {reference.false_accept:.1%} of strangers score more than", f"{reference.threshold:.3f}", ""
-
-
-def _attacked(recovery: RecoveryFigures, codes: str, who: str, label: str) -> tuple[str, str, str]:
-    attacks = [attack for attack in recovery.attacks if attack.codes == codes and attack.who == who]
-    before = [attack.before[-1] for attack in attacks]
-    after = [attack.after[-1] for attack in attacks]
-    pick = max if who == "subject" else statistics.median
-    return label, f"{pick(before):.3f}", f"{pick(after):.3f}"
+def _table(found: Findings) -> Iterator[str]:
+    yield f"{TITLE:<{LABEL}}{'before':>8}{'after':>8}"
+    for row in summary_rows(found):
+        after = "" if row.after is None else f"{row.after:.3f}"
+        yield f"{row.label:<{LABEL}}{row.before:>8.3f}{after:>8}".rstrip()
 
 
 def plan_lines(plan: dict[str, Any]) -> str:

@@ -7,14 +7,13 @@ from typing import Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from guide_plugin.operator import OperatorSettings
-from guide_plugin.operators.guide.losses import Weights
+from guide_plugin.operator import AdamSettings
+from guide_plugin.operators.losses import Weights
 
 
-class GuideSettings(OperatorSettings):
+class GuideSettings(AdamSettings):
     """GUIDE's options; the defaults are the paper's."""
 
-    lr: PositiveFloat = Field(1e-4, description="Adam's learning rate")
     d: PositiveFloat | Literal["paper", "data"] = Field(
         "paper", description='distance of the target from the mean: a number, "paper" or "data"'
     )

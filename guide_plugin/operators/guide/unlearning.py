@@ -35,13 +35,11 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, Synthesis, View
-from guide_plugin.errors import UsageError
-from guide_plugin.latent_file import read_code
 from guide_plugin.operator import Losses, Networks, Operator, Subject
+from guide_plugin.operators.adam import adam_state, make_adam, restore_adam
 from guide_plugin.operators.guide.aliases import aliases_of, appearance
 from guide_plugin.operators.guide.draws import Draws, Sampler
 from guide_plugin.operators.guide.lookalikes import find_lookalikes
-from guide_plugin.operators.guide.losses import Distance, Look, Weights, distance, join, look
 from guide_plugin.operators.guide.projection import project_off
 from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.operators.guide.target import (
@@ -52,6 +50,8 @@ from guide_plugin.operators.guide.target import (
     resolve_distance,
     ufo_target,
 )
+from guide_plugin.operators.losses import Distance, Look, Weights, distance, join, look
+from guide_plugin.operators.mean_code import distance_from_mean, mean_code
 
 CPU_PIXELS = 16 * 64 * 64
 """How many pixels, of pictures or features, a CPU draws at once: at 64×64 a whole step, at 256×256 code by code."""
@@ -68,16 +68,12 @@ class Guide(Operator[GuideSettings]):
     ) -> None:
         s = self.settings
         self.student, self.teacher, self.networks, self.rng = student, teacher, networks, rng
-        self.w_u, w_avg = subject.code, self.mean_code(teacher)
+        self.w_u, w_avg = subject.code, mean_code(teacher, s.w_avg)
         if s.reproduce_published:
             teacher.use_released_views()
         if s.low_memory:
             student.save_memory()
-        self.subject_distance = (self.w_u - w_avg).norm().item()
-        if self.subject_distance < 1e-6:
-            raise UsageError(
-                "The subject's code is the generator's mean code, which is nobody.", "Give another --code."
-            )
+        self.subject_distance = distance_from_mean(self.w_u, w_avg)
         self.scale = mean_distance(teacher, rng)
         self.d = resolve_distance(s.d, PAPER_D, self.scale, student.latent_shape)
         self.alpha_max = resolve_distance(s.alpha_max, PAPER_ALPHA_MAX, self.scale / 2, student.latent_shape)
@@ -93,17 +89,7 @@ class Guide(Operator[GuideSettings]):
         self.sampler = Sampler(teacher, s, rng, self.alpha_max, self.aliases, lookalikes)
         self.done = 0
         self.trained = [parameter for _, parameter in student.trainable_parameters()]
-        self.optimizer = torch.optim.Adam(
-            self.trained,
-            lr=s.lr,
-            fused=student.device.type in {"cpu", "cuda"},
-        )
-
-    def mean_code(self, teacher: Adapter) -> Tensor:
-        """Return `w_avg` [1, *latent_shape]: from the file that the settings name, or the generator's own."""
-        if self.settings.w_avg is None:
-            return teacher.mean_latent()
-        return read_code(self.settings.w_avg, teacher.latent_shape, "w_avg").to(teacher.device)
+        self.optimizer = make_adam(student, s.lr)
 
     @torch.no_grad()
     def fastest_micro_batch(self) -> int:
@@ -228,20 +214,11 @@ class Guide(Operator[GuideSettings]):
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        per_parameter = self.optimizer.state_dict()["state"]
-        moments = {f"{i}.{name}": tensor for i, state in per_parameter.items() for name, tensor in state.items()}
-        return {"done": torch.tensor(self.done), **moments}
+        return {"done": torch.tensor(self.done), **adam_state(self.optimizer)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        whole = self.optimizer.state_dict()
-        whole["state"] = {}
         self.done = int(state["done"])
-        for key, tensor in state.items():
-            if key == "done":
-                continue
-            i, name = key.split(".")
-            whole["state"].setdefault(int(i), {})[name] = tensor
-        self.optimizer.load_state_dict(whole)
+        restore_adam(self.optimizer, {name: tensor for name, tensor in state.items() if name != "done"})
 
 
 def _for_each(view: View | None, codes: Tensor) -> View | None:
