@@ -51,9 +51,10 @@ def scheduler() -> DDIMScheduler:
 def main() -> None:
     """Render the pictures, train, and write the pipeline every thousand steps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     parser.add_argument("--cache", type=Path, required=True, help="folder in which the rendered pictures are kept")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=4000, help="what the learning rate falls over")
+    parser.add_argument("--stop", type=int, default=2000, help="after how many of them to stop")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -74,7 +75,17 @@ def main() -> None:
         print(f"written after {step} steps", flush=True)
 
     unet = network().to(memory_format=torch.channels_last)
-    learn(unet, predict, batch, schedule.alphas_cumprod, options.steps, 1.5e-3, torch.Generator().manual_seed(2), keep)
+    learn(
+        unet,
+        predict,
+        batch,
+        schedule.alphas_cumprod,
+        options.steps,
+        options.stop,
+        1.5e-3,
+        torch.Generator().manual_seed(2),
+        keep,
+    )
 
 
 if __name__ == "__main__":

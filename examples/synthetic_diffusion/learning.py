@@ -23,6 +23,7 @@ def learn(
     batch: Batch,
     alphas: Tensor,
     steps: int,
+    stop: int,
     lr: float,
     rng: torch.Generator,
     keep: Callable[[nn.Module, int], None],
@@ -32,6 +33,8 @@ def learn(
     Args:
         predict: calls a network with (noisy pictures, timesteps, condition).
         alphas: the cumulative products ᾱ of the schedule [T].
+        steps: what the learning rate falls over.
+        stop: after how many of them training ends.
         keep: is given the averaged network every thousand steps.
 
     Source: Salimans & Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", ICLR 2022 (v-prediction).
@@ -39,7 +42,7 @@ def learn(
     averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
     began, total = time.monotonic(), 0.0
-    for step in range(1, steps + 1):
+    for step in range(1, stop + 1):
         optimiser.param_groups[0]["lr"] = lr * min(1.0, step / RISE) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         clean, condition = batch(rng)
         t = torch.randint(len(alphas), (len(clean),), generator=rng)
@@ -59,6 +62,6 @@ def learn(
         if step % 100 == 0:
             print(f"step {step}: loss {total / 100:.4f}, {(time.monotonic() - began) / step:.2f} s each", flush=True)
             total = 0.0
-        if step % 1000 == 0 or step == steps:
+        if step % 1000 == 0 or step == stop:
             keep(averaged, step)
     return averaged

@@ -100,10 +100,11 @@ def latents_of(vae: AutoencoderKL, images: Tensor) -> Tensor:
 def main() -> None:
     """Render, train the autoencoder, then text encoder and denoiser together; write every thousand steps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--cache", type=Path, required=True, help="folder in which the rendered pictures are kept")
     parser.add_argument("--autoencoder-steps", type=int, default=2500)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=5000, help="what the learning rate falls over")
+    parser.add_argument("--stop", type=int, default=2000, help="after how many of them to stop")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -162,7 +163,7 @@ def main() -> None:
         ).save_pretrained(options.out)
         print(f"written after {step} steps", flush=True)
 
-    learn(Both(), predict, batch, scheduler().alphas_cumprod, options.steps, 1.5e-3, rng, keep)
+    learn(Both(), predict, batch, scheduler().alphas_cumprod, options.steps, options.stop, 1.5e-3, rng, keep)
 
 
 if __name__ == "__main__":
