@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from guide_plugin.audit_command import audit
+from guide_plugin.check_command import check
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.init_command import init
@@ -149,6 +150,7 @@ def adapters(as_json: bool) -> None:
 
 
 command.add_command(audit)
+command.add_command(check)
 command.add_command(evaluate)
 command.add_command(init)
 command.add_command(push)

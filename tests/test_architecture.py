@@ -13,7 +13,8 @@ from tests.conftest import REPOSITORY
 
 # A module may import from lower layers and from its own; nothing further down reaches up.
 LAYERS = [
-    {"cli", "audit_command", "evaluation_command", "init_command", "release_commands", "sandbox_command"},
+    {"cli", "audit_command", "check_command", "evaluation_command", "init_command", "release_commands"}
+    | {"sandbox_command"},
     {"options", "testing"},
     {"evaluation", "reaudit", "verification", "dry_run"},
     {"pipeline"},

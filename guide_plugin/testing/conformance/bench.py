@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -120,6 +121,18 @@ def draw(adapter: Adapter, codes: Tensor, view: View | None = None) -> Synthesis
     """Draw codes without gradient; whatever the adapter does to its input, the caller's stays."""
     with torch.no_grad():
         return adapter.synthesize(codes.clone(), None if view is None else view.clone())
+
+
+@contextmanager
+def global_generator_alone() -> Iterator[None]:
+    """Raise `Broken` if torch's global generator is drawn from, or set, in the block; what became of it is undone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        torch.rand(1)  # no seed alone leads here
+        before = torch.random.get_rng_state()
+        yield
+        if not torch.equal(before, torch.random.get_rng_state()):
+            raise Broken("torch's global generator was drawn from, or set.")
 
 
 def apart(a: Tensor, b: Tensor) -> float:

@@ -17,6 +17,7 @@ from guide_plugin.hub.source import pull
 from guide_plugin.testing.conformance.bench import Bench, draw
 from guide_plugin.testing.conformance.clause import Broken, broken_if, clause
 from guide_plugin.testing.conformance.file_kinds import kind_of, something_else, torch_file
+from guide_plugin.testing.conformance.matching import match_foreign
 from guide_plugin.testing.conformance.students import loads_the_same
 
 ERROR_PAGE = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n"
@@ -33,7 +34,7 @@ Damage = Callable[[Path], Iterator[bytes]]
     expected=f"Of an empty file, `load` {EXPECTED}",
     matters="A full disk leaves such files; a user should read one sentence that names the file.",
     mend=MEND,
-    needs=(loads_the_same,),
+    needs=(match_foreign, loads_the_same),
 )
 def empty_file(bench: Bench) -> None:
     _require_errors(bench, "empty", lambda path: iter([b""]))
@@ -43,7 +44,7 @@ def empty_file(bench: Bench) -> None:
     expected=f"Of a file that was cut short, `load` {EXPECTED}",
     matters="A download that broke off leaves such files; a user should read one sentence that names the file.",
     mend=MEND,
-    needs=(loads_the_same,),
+    needs=(match_foreign, loads_the_same),
 )
 def truncated_file(bench: Bench) -> None:
     def cut(path: Path) -> Iterator[bytes]:
@@ -57,7 +58,7 @@ def truncated_file(bench: Bench) -> None:
     expected=f"Of a file of something else (a web page, noise), `load` {EXPECTED}",
     matters="Proxies and full quotas answer with web pages, which are saved under the model's name.",
     mend=MEND,
-    needs=(loads_the_same,),
+    needs=(match_foreign, loads_the_same),
 )
 def wrong_file(bench: Bench) -> None:
     def wrong(path: Path) -> Iterator[bytes]:
@@ -71,7 +72,7 @@ def wrong_file(bench: Bench) -> None:
     expected=f"Of a sound file of its kind with something else in it, `load` {EXPECTED}",
     matters="It is the commonest mistake of all: somebody names another model's file.",
     mend="Compare names and shapes of tensors, and keys, with what you need, and raise `AdapterError` with the first.",
-    needs=(loads_the_same,),
+    needs=(match_foreign, loads_the_same),
 )
 def other_content(bench: Bench) -> None:
     def other(path: Path) -> Iterator[bytes]:
@@ -85,7 +86,7 @@ def other_content(bench: Bench) -> None:
     expected="Reading a weight file runs nothing that stands in it.",
     matters="A pickle is a program: whoever opens a stranger's model would run the stranger's code.",
     mend="Read with `torch.load(…, weights_only=True)`, `numpy.load(…, allow_pickle=False)`, or safetensors.",
-    needs=(loads_the_same,),
+    needs=(match_foreign, loads_the_same),
 )
 def runs_nothing(bench: Bench) -> None:
     sentinel = bench.place / "a-checkpoint-made-this"
@@ -112,7 +113,7 @@ class Program:
 
 def _programs(sentinel: str) -> Iterator[bytes]:
     program = Program(sentinel)
-    yield pickle.dumps(program)
+    yield pickle.dumps(program, protocol=2)
     yield torch_file(program)
     yield torch_file(program, as_zip=False)
     array = io.BytesIO()

@@ -36,7 +36,7 @@ def something_else(kind: Kind) -> bytes | None:
     makers: dict[Kind, Callable[[], bytes]] = {
         "JSON": lambda: json.dumps({"something": "else"}).encode(),
         "zip archive": lambda: torch_file(SOMETHING_ELSE),
-        "pickle": lambda: pickle.dumps({"something": "else"}),
+        "pickle": lambda: pickle.dumps({"something": "else"}, protocol=2),
         "safetensors": lambda: save({"something.else": torch.zeros(2, 3)}),
     }
     return makers[kind]() if kind in makers else None

@@ -9,8 +9,9 @@ from torch.nn import Parameter
 from guide_plugin.adapter import Adapter, Synthesis
 from guide_plugin.testing.conformance.bench import Bench, parameters_of, sample, seeded
 from guide_plugin.testing.conformance.clause import Broken, broken_if, clause
-from guide_plugin.testing.conformance.drawing import image_shape, same_picture
+from guide_plugin.testing.conformance.drawing import codes_untouched, features_rows, image_shape, same_picture
 from guide_plugin.testing.conformance.loading import frozen, load
+from guide_plugin.testing.conformance.views import training_views
 
 ENOUGH = 6
 """How many codes may be drawn until every parameter was reached."""
@@ -70,7 +71,7 @@ def trainable(bench: Bench) -> str:
     expected="With thawed parameters, `image` and `features` carry gradients.",
     matters="Without them training does nothing at all.",
     mend="Remove `torch.no_grad`, `detach` and `.data` from `synthesize`.",
-    needs=(image_shape, trainable),
+    needs=(image_shape, codes_untouched, training_views, trainable),
 )
 def drawn_with_gradients(bench: Bench) -> None:
     drawn = draw_for_training(thawed(bench), 1)
@@ -82,12 +83,12 @@ def drawn_with_gradients(bench: Bench) -> None:
     expected="The picture is computed from the very features that are returned with it, in one pass.",
     matters="A second pass doubles the time of training, and may draw something else than what was compared.",
     mend="Run the network once, and return the tensor that the picture is made from, itself and not a copy.",
-    needs=(drawn_with_gradients,),
+    needs=(drawn_with_gradients, features_rows),
 )
 def one_pass(bench: Bench) -> None:
     image, features = draw_for_training(thawed(bench), 1)
     (gradient,) = torch.autograd.grad(image.square().mean(), features, allow_unused=True)
-    broken_if(gradient is None, "The picture does not depend on the returned features: they come from two passes.")
+    broken_if(gradient is None, "The picture does not depend on these features: they are a copy, or another pass's.")
 
 
 @clause(
@@ -140,7 +141,7 @@ def gradients_reach_nothing_else(bench: Bench) -> None:
     expected="A gradient reaches the code, in a frozen generator too.",
     matters="Searches for the code that draws a photo, and for ways to bring the person back, follow it.",
     mend="Remove `detach` and `torch.no_grad` between the code and the picture.",
-    needs=(drawn_with_gradients,),
+    needs=(drawn_with_gradients, same_picture),
 )
 def gradient_of_code(bench: Bench) -> None:
     code = bench.codes[:1].clone().requires_grad_(True)

@@ -8,6 +8,8 @@ from typing import Literal
 
 Result = Literal["passed", "failed", "skipped", "not run"]
 
+AS_EXPECTED = "as expected"
+
 SIGNS: dict[Result, str] = {"passed": "✓", "failed": "✗", "skipped": "–", "not run": "–"}
 
 
@@ -36,7 +38,9 @@ class CheckResult:
         if self.result == "failed":
             told = {"expected": self.expected, "found": self.found, "matters": self.matters, "mend": self.mend}
             return "\n".join([line, *(f"    {word:<9} {sentence}" for word, sentence in told.items())])
-        return line if self.result == "passed" else f"{line}: {self.result}, {self.found}"
+        if self.result == "passed":
+            return line if self.found == AS_EXPECTED else f"{line}: {self.found}"
+        return f"{line}: {self.result}, {self.found}"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from guide_plugin.testing.conformance import (
 )
 from guide_plugin.testing.conformance.bench import Bench
 from guide_plugin.testing.conformance.clause import Broken, Clause, NotHere
-from guide_plugin.testing.conformance.report import CheckReport, CheckResult, Result
+from guide_plugin.testing.conformance.report import AS_EXPECTED, CheckReport, CheckResult, Result
 
 TOPICS = (
     declaration,
@@ -64,17 +64,12 @@ def check_adapter(
         UsageError: there is nothing at `checkpoint`.
     """
     results: dict[Clause, CheckResult] = {}
-    root: dict[Clause, Clause] = {}
     with tempfile.TemporaryDirectory(prefix="unlearn-check-") as place:
         folder, listing = _found(checkpoint)
         bench = Bench(adapter_class, folder, listing, Path(place))
         for clause in CLAUSES:
-            missing = next((need for need in clause.needs if results[need].result != "passed"), None)
-            if missing:
-                root[clause] = root.get(missing, missing)
-                results[clause] = _result(clause, "not run", f"depends on {root[clause].name}")
-            else:
-                results[clause] = _look(clause, bench)
+            lacking = next((need for need in map(results.get, clause.needs) if need and need.result != "passed"), None)
+            results[clause] = _without(clause, lacking) if lacking else _look(clause, bench)
             if told:
                 told(len(results), len(CLAUSES))
     return CheckReport(getattr(adapter_class, "name", "") or adapter_class.__name__, tuple(results.values()))
@@ -93,9 +88,16 @@ def _found(checkpoint: Path | LocalCheckpoint) -> tuple[Path, RepoListing]:
     return source.folder, chosen
 
 
+def _without(clause: Clause, lacking: CheckResult) -> CheckResult:
+    """Pass on why a clause was not looked at, or name the one that failed, to those that build on it."""
+    if lacking.result == "failed":
+        return _result(clause, "not run", f"depends on {lacking.name}")
+    return _result(clause, lacking.result, lacking.found)
+
+
 def _look(clause: Clause, bench: Bench) -> CheckResult:
     try:
-        return _result(clause, "passed", clause.look(bench) or "as expected")
+        return _result(clause, "passed", clause.look(bench) or AS_EXPECTED)
     except Broken as broken:
         return _result(clause, "failed", str(broken))
     except NotHere as why:
@@ -111,11 +113,8 @@ def _result(clause: Clause, result: Result, found: str) -> CheckResult:
 def _in_words(error: BaseException) -> str:
     """Say what was raised, and in which line of the adapter: the last one that is neither ours nor torch's."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [
-        frame
-        for frame in frames
-        if Path(__file__).parent != Path(frame.filename).parent and "/torch/" not in frame.filename
-    ]
+    here = Path(__file__).parent
+    theirs = [frame for frame in frames if here != Path(frame.filename).parent and "/torch/" not in frame.filename]
     where = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})" if theirs else ""
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"

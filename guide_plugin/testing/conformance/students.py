@@ -9,6 +9,7 @@ import torch
 from guide_plugin.adapter import Adapter
 from guide_plugin.testing.conformance.bench import Bench, draw, sample
 from guide_plugin.testing.conformance.clause import broken_if, clause
+from guide_plugin.testing.conformance.codes import codes_repeat
 from guide_plugin.testing.conformance.drawing import same_picture
 from guide_plugin.testing.conformance.gradients import draw_for_training, gradients_reach_all, loss_of
 
@@ -27,7 +28,7 @@ def take_a_step(student: Adapter) -> None:
     expected="A model that is loaded again draws the same pictures, bit for bit.",
     matters="Audits compare the redacted model with the original, loaded another day.",
     mend="Fill the whole network from the checkpoint; what it does not hold must not be random.",
-    needs=(same_picture,),
+    needs=(same_picture, codes_repeat),
 )
 def loads_the_same(bench: Bench) -> None:
     again = bench.load()
@@ -58,7 +59,7 @@ def training_is_seen(bench: Bench) -> None:
     needs=(same_picture,),
 )
 def copy_draws_the_same(bench: Bench) -> None:
-    drawn = draw(copy.deepcopy(bench.load()), bench.codes)
+    drawn = draw(copy.deepcopy(bench.adapter), bench.codes)
     broken_if(not torch.equal(drawn.image, bench.drawn.image), "The copy draws other pictures.")
 
 
@@ -70,10 +71,11 @@ def copy_draws_the_same(bench: Bench) -> None:
 )
 def copy_is_independent(bench: Bench) -> None:
     teacher = bench.load()
+    before = draw(teacher, bench.codes).image
     student = copy.deepcopy(teacher)
     take_a_step(student)
-    broken_if(not torch.equal(draw(teacher, bench.codes).image, bench.drawn.image), "The teacher changed.")
-    still = torch.equal(draw(student, bench.codes).image, bench.drawn.image)
+    broken_if(not torch.equal(draw(teacher, bench.codes).image, before), "The teacher changed.")
+    still = torch.equal(draw(student, bench.codes).image, before)
     broken_if(still, "The student did not change: it trains parameters that it does not draw with.")
 
 
