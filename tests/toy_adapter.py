@@ -57,7 +57,15 @@ class Toy(Adapter):
             if json.loads((checkpoint.folder / CONFIG).read_text()) != {"model_type": "toy"}:
                 raise ValueError("it is not of a toy")
             network.load_state_dict(cls.read(checkpoint.folder / checkpoint.files[-1]))
-        except (ValueError, RuntimeError, OSError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+        except (
+            ValueError,
+            RuntimeError,
+            OSError,
+            EOFError,
+            TypeError,
+            AttributeError,
+            pickle.UnpicklingError,
+        ) as error:
             raise AdapterError("The toy cannot be read.", "Get another.") from error
         return cls(network.to(device), device)
 
@@ -103,3 +111,27 @@ class Toy(Adapter):
         (folder / CONFIG).write_text(json.dumps({"model_type": "toy"}))
         torch.save({name: tensor.cpu() for name, tensor in self.network.state_dict().items()}, folder / WEIGHTS)
         return Saved((folder / CONFIG, folder / WEIGHTS))
+
+
+class TrainsFromSidesAlone(Toy):
+    """Has views to train with, none to be judged under, and what later versions of the contract may add."""
+
+    experimental = True
+
+    def audit_views(self) -> None:
+        return None
+
+    def view_from_pose(self, yaw: float, pitch: float) -> None:
+        return None
+
+    def invert(self, images: Tensor) -> None:
+        return None
+
+
+class Flat(TrainsFromSidesAlone):
+    """Has no views at all, and photos that are cut in a way of its own."""
+
+    alignment = "portraits"
+
+    def sample_views(self, n: int, rng: torch.Generator) -> None:
+        return None

@@ -53,7 +53,7 @@ class NoTorch(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         return spec_from_loader(fullname, self) if fullname == "torch" else None
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def exec_module(self, module: ModuleType) -> None:
         stack = [frame for frame in traceback.extract_stack() if "importlib" not in frame.filename]
         importer = next(frame for frame in reversed(stack) if frame.filename != __file__)
         self.asked = f"{Path(importer.filename).name}, line {importer.lineno}"
