@@ -23,7 +23,8 @@ from hub_adapters.eg3d.adapter import EG3D
 from hub_adapters.stylegan2.adapter import StyleGAN2
 from hub_adapters.stylegan3.adapter import StyleGAN3
 from tests import checkpoint_files as files
-from tests.broken_adapters import FAULTS, MatchWithTorch
+from tests.broken_adapters import FAULTS
+from tests.broken_adapters.models import MatchWithTorch
 from tests.conftest import DEMO_MODEL, Run
 from tests.test_eg3d_adapter import write_pickle
 from tests.torch_at_the_top import TorchAtTheTop
@@ -128,7 +129,7 @@ def test_what_is_left_to_the_adapter_is_no_fault(adapter: type[Toy], toy: Path) 
     ("adapter", "clause", "where"),
     [
         (TorchAtTheTop, "import-without-torch", r"torch is imported in torch_at_the_top\.py, line 5\."),
-        (MatchWithTorch, "match-without-torch", r"torch is imported in broken_adapters\.py, line \d+\."),
+        (MatchWithTorch, "match-without-torch", r"torch is imported in models\.py, line \d+\."),
     ],
 )
 def test_whoever_imports_torch_is_named(adapter: type[Toy], clause: str, where: str, toy: Path) -> None:
