@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from guide_plugin.audit_command import audit
+from guide_plugin.check_command import check
 from guide_plugin.compare_command import compare
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
@@ -154,6 +155,7 @@ def adapters(as_json: bool) -> None:
 
 
 command.add_command(audit)
+command.add_command(check)
 command.add_command(compare)
 command.add_command(evaluate)
 command.add_command(init)

@@ -201,6 +201,11 @@ class PluginHost:
                 refusals.append(f"{name}: the gate failed ({error!r})")
         return refusals
 
+    def adapter(self, name: str) -> type[Adapter]:
+        """Return the adapter of this name; `UsageError` names those that exist."""
+        adapter: type[Adapter] = _look_up(self.adapters, name, "adapter")
+        return adapter
+
     def operator(self, name: str) -> RegisteredOperator:
         """Return the operator of this name; `UsageError` names those that exist."""
         return _look_up(self.operators, name, "operator")

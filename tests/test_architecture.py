@@ -14,8 +14,8 @@ from tests.conftest import REPOSITORY
 # A module may import from lower layers and from its own; nothing further down reaches up.
 LAYERS = [
     {
-        *("cli", "audit_command", "compare_command", "evaluation_command", "init_command", "release_commands"),
-        "sandbox_command",
+        *("cli", "audit_command", "check_command", "compare_command", "evaluation_command", "init_command"),
+        *("new_plugin_command", "release_commands", "sandbox_command"),
     },
     {"options", "testing"},
     {"comparison", "evaluation", "reaudit", "verification", "dry_run"},

@@ -160,18 +160,26 @@ def match(source: Source, adapters: dict[str, type[Adapter]]) -> tuple[type[Adap
 
 
 def claims_of(listing: RepoListing, adapters: dict[str, type[Adapter]]) -> list[tuple[type[Adapter], Match]]:
-    """Ask every adapter whether it can load the model; one that breaks is told and passed over."""
-    claims = []
+    """Ask every adapter whether it can load the model; one that breaks is told and passed over.
+
+    Raises:
+        UnlearnError: the first adapter's that refuses the model, where no other claims it.
+    """
+    claims: list[tuple[type[Adapter], Match]] = []
+    refusals: list[UnlearnError] = []
     for adapter in adapters.values():
         try:
             claim = adapter.match(listing)
-        except UnlearnError:
-            raise
+        except UnlearnError as error:
+            refusals.append(error)
+            continue
         except Exception as error:
             warnings.warn(f"adapter {adapter.name} failed in match: {error!r}", PluginWarning, stacklevel=2)
             continue
         if claim:
             claims.append((adapter, claim))
+    if refusals and not claims:
+        raise refusals[0]
     return claims
 
 

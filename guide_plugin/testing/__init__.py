@@ -1,4 +1,8 @@
-"""What authors of adapters and release pipelines test with. Needs the extra: `pip install "guide-plugin[sandbox]"`."""
+"""What authors of adapters and release pipelines test with.
+
+`check_adapter` holds the adapter contract against an adapter. `LoopbackHub` and what belongs to it is a model hub on
+this machine, and needs the extra: `pip install "guide-plugin[sandbox]"`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from guide_plugin.errors import UsageError
 
 if TYPE_CHECKING:
+    from guide_plugin.testing.conformance.report import CheckReport, CheckResult
+    from guide_plugin.testing.conformance.runner import check_adapter
     from guide_plugin.testing.hub.discussions import Discussion
     from guide_plugin.testing.hub.faults import Fault, Served
     from guide_plugin.testing.hub.history import CommitRecord
@@ -16,6 +22,8 @@ if TYPE_CHECKING:
     from guide_plugin.testing.hub.stored_file import StoredFile
 
 _LAZY = {
+    "CheckReport": "conformance.report",
+    "CheckResult": "conformance.report",
     "CommitRecord": "hub.history",
     "Discussion": "hub.discussions",
     "Fault": "hub.faults",
@@ -23,9 +31,21 @@ _LAZY = {
     "LoopbackHub": "hub.server",
     "Served": "hub.faults",
     "StoredFile": "hub.stored_file",
+    "check_adapter": "conformance.runner",
 }
 
-__all__ = ["CommitRecord", "Discussion", "Fault", "HubRefusal", "LoopbackHub", "Served", "StoredFile"]
+__all__ = [
+    "CheckReport",
+    "CheckResult",
+    "CommitRecord",
+    "Discussion",
+    "Fault",
+    "HubRefusal",
+    "LoopbackHub",
+    "Served",
+    "StoredFile",
+    "check_adapter",
+]
 
 
 def __getattr__(name: str) -> Any:
