@@ -6,7 +6,6 @@ library and class, and each component has a folder of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from guide_plugin import AdapterError, Match, RepoListing, UsageError
@@ -51,19 +50,27 @@ def match_pipeline(listing: RepoListing, adapter: str, title: str) -> Match | No
     if family != adapter:
         return None
     components = components_of(index)
-    missing = [name for name in NEEDED[family] if name not in components]
-    if missing:
-        raise AdapterError(f"{INDEX} names no {missing[0]}.", "Get the whole pipeline.")
     files = [INDEX, *({SAMPLING} & listing.files.keys())]
     for name, library in components.items():
         files += component_files(listing, name, library)
     return Match(tuple(files), f"{title}, {index['_class_name']}")
 
 
-def components_of(index: Mapping[str, Any]) -> dict[str, str]:
-    """Return the library of each component that a pipeline has."""
+def components_of(index: Any) -> dict[str, str]:
+    """Return the library of each component that a pipeline of a known class has.
+
+    Raises:
+        AdapterError: this describes no such pipeline, or one that lacks a component.
+    """
+    family = FAMILIES.get(str(index.get("_class_name"))) if isinstance(index, dict) else None
+    if family is None:
+        raise AdapterError(f"{INDEX} describes no pipeline that is known here.", f"Known: {', '.join(FAMILIES)}.")
     named = {name: value for name, value in index.items() if not name.startswith("_") and isinstance(value, list)}
-    return {name: str(value[0]) for name, value in named.items() if len(value) == 2 and value[0]}
+    found = {name: str(value[0]) for name, value in named.items() if len(value) == 2 and value[0]}
+    missing = [name for name in NEEDED[family] if name not in found]
+    if missing:
+        raise AdapterError(f"{INDEX} names no {missing[0]}.", "Get the whole pipeline.")
+    return found
 
 
 def component_files(listing: RepoListing, name: str, library: str) -> list[str]:

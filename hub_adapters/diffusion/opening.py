@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,7 +48,10 @@ def open_pipeline(checkpoint: LocalCheckpoint, device: torch.device) -> Pipeline
         AdapterError: names the component that cannot be loaded.
     """
     sampling = read_sampling(checkpoint.folder)
-    index = json.loads((checkpoint.folder / INDEX).read_bytes())
+    try:
+        index = json.loads((checkpoint.folder / INDEX).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise AdapterError(f"{INDEX} is not valid JSON.", "Fetch it again.") from error
     half = any(".fp16." in file for file in checkpoint.files)
     components = {}
     for name in components_of(index):
@@ -72,13 +78,16 @@ def _load(checkpoint: LocalCheckpoint, name: str, kind: str, half: bool) -> Any:
         known = getattr(diffusers, kind, None) if kind.endswith("Scheduler") else None
         if known is None:
             raise AdapterError(f"The scheduler {kind} is not one of diffusers'.", "None is known.")
+        said = known.load_config(folder)
+        if not {"num_train_timesteps", "beta_schedule"} & said.keys():
+            raise AdapterError("The scheduler's configuration describes no noise schedule.", "Fetch it again.")
         return known.from_pretrained(folder)
     variant = "fp16" if half and any(f.startswith(f"{name}/") and ".fp16." in f for f in checkpoint.files) else None
     if kind in NETWORKS:
-        network = getattr(diffusers, kind)
-        return network.from_pretrained(
-            folder, use_safetensors=True, variant=variant, torch_dtype=torch.float32, low_cpu_mem_usage=False
-        )
+        with _quiet(diffusers.utils.logging):
+            return _whole(
+                name, getattr(diffusers, kind), folder, variant, torch_dtype=torch.float32, low_cpu_mem_usage=False
+            )
     if kind in TEXTS:
         try:
             import transformers
@@ -90,9 +99,45 @@ def _load(checkpoint: LocalCheckpoint, name: str, kind: str, half: bool) -> Any:
         loader = getattr(transformers, kind)
         if kind == "CLIPTokenizer":
             return loader.from_pretrained(folder)
-        return loader.from_pretrained(folder, use_safetensors=True, variant=variant, dtype=torch.float32)
+        with _quiet(transformers.utils.logging), _without_progress_bar(transformers.utils.logging):
+            return _whole(name, loader, folder, variant, dtype=torch.float32)
     known = ", ".join((*NETWORKS, *TEXTS))
     raise AdapterError(f"The pipeline's {name} is a {kind}, which is not known here.", f"Known: {known}.")
+
+
+def _whole(name: str, loader: Any, folder: Path, variant: str | None, **options: Any) -> Any:
+    """Load a network whose file holds all of its weights; the loaders make up what is missing, and only warn."""
+    network, info = loader.from_pretrained(
+        folder, use_safetensors=True, variant=variant, output_loading_info=True, **options
+    )
+    wrong = [*info["missing_keys"], *info["mismatched_keys"]]
+    if wrong:
+        raise AdapterError(f"The weights of the pipeline's {name} lack {wrong[0]}.", "Get the whole pipeline.")
+    return network
+
+
+@contextmanager
+def _quiet(*libraries: Any) -> Iterator[None]:
+    """Keep reports on missing weights off the screen: `_whole` tells of those."""
+    before = [settings.get_verbosity() for settings in libraries]
+    for settings in libraries:
+        settings.set_verbosity_error()
+    try:
+        yield
+    finally:
+        for settings, verbosity in zip(libraries, before, strict=True):
+            settings.set_verbosity(verbosity)
+
+
+@contextmanager
+def _without_progress_bar(settings: Any) -> Iterator[None]:
+    shown = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            settings.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

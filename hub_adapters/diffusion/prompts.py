@@ -61,7 +61,7 @@ class Speaker:
             person = [FILLER] * (self.tokens if named else 0)
             head, tail = (self.tokenizer(text, add_special_tokens=False).input_ids for text in (before, after))
             ids = [self.tokenizer.bos_token_id, *head, *person, *tail, self.tokenizer.eos_token_id]
-            longest = self.tokenizer.model_max_length
+            longest = min(self.tokenizer.model_max_length, self.encoder.config.max_position_embeddings)
             if len(ids) > longest:
                 raise AdapterError(f"The prompt {template!r} takes more than {longest} tokens.", "Shorten it.")
             rows.append(ids + [self.tokenizer.pad_token_id] * (longest - len(ids)))
