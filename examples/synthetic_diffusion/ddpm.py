@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 
+from .companions import write_companions
 from .learning import learn
 from .pictures import NUMBERS, SIDE, on_sphere, rendered
 
@@ -72,6 +73,7 @@ def main() -> None:
 
     def keep(model: nn.Module, step: int) -> None:
         DDIMPipeline(model, schedule).save_pretrained(options.out)
+        write_companions(options.out, {"steps": 8})
         print(f"written after {step} steps", flush=True)
 
     unet = network().to(memory_format=torch.channels_last)

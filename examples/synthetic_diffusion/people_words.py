@@ -35,11 +35,27 @@ SAID = {
 }
 CHOICES = (("smiling", "serious"), ("facing left", "facing right"), ("on a dark background", "on a bright background"))
 CHOICES = (*CHOICES, ("in warm light", "in cold light"))
+PROMPTS = {
+    "templates": [
+        "a photo of {}",
+        "a portrait of {}",
+        "a photo of {} smiling on a dark background",
+        "a photo of {} serious facing left",
+        "a portrait of {} facing right in warm light",
+        "a photo of a person",
+    ],
+    "audit_templates": [
+        "a picture of {}",
+        "a picture of {} smiling",
+        "a portrait of {} facing left on a bright background",
+    ],
+}
+"""What the adapter trains with, and what only judges."""
 OPENINGS = ("a photo of", "a portrait of", "a picture of")
 
 
 def tokenizer() -> CLIPTokenizer:
-    """Return a CLIP tokenizer that knows the words above as one token each, letters beside them, and the names."""
+    """Return a CLIP tokenizer that knows the words above by one token or two, letters, and the names by one each."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary, merges = {}, []
     for piece in [*letters, *(letter + "</w>" for letter in letters)]:

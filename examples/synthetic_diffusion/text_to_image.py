@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 
 from . import people_words as words
+from .companions import write_companions
 from .ddpm import scheduler
 from .learning import learn
 from .pictures import rendered
@@ -161,6 +162,7 @@ def main() -> None:
             feature_extractor=None,
             requires_safety_checker=False,
         ).save_pretrained(options.out)
+        write_companions(options.out, {"steps": 8, "people": words.NAMES, **words.PROMPTS})
         print(f"written after {step} steps", flush=True)
 
     learn(Both(), predict, batch, scheduler().alphas_cumprod, options.steps, options.stop, 1.5e-3, rng, keep)
