@@ -14,6 +14,7 @@ from guide_plugin.comparison.methods import compare
 from guide_plugin.comparison.table import comparison_lines
 from guide_plugin.progress import Lines
 
+QUICKER = {"bystanders": 100, "searched": 100, "controls": 2}
 METHODS = ("guide", "baseline", predict_noise.PredictNoise.name)
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     model, *said = sys.argv[1:]
     values = dict(word.split("=", 1) for word in said)
     subject = {key: values.pop(key) for key in ("seed", "name") if key in values}
-    recipe = Recipe.model_validate({"hub": model, "subject": subject, "method": {"settings": values}})
+    recipe = Recipe.model_validate({"hub": model, "subject": subject, "method": {"settings": values}, "audit": QUICKER})
     with Lines() as display:
         comparison, folder = compare(recipe, METHODS, host=PluginHost(also=[predict_noise]), display=display)
     print(comparison_lines(comparison, Path(folder) / "comparison.json", Path(folder) / "comparison.png"))
