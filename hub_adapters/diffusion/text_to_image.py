@@ -41,7 +41,7 @@ AUDIT_SEEDS = (TRAINING_SEEDS, TRAINING_SEEDS + 1)
 
 
 class TextToImage(Diffusion):
-    """Text to image: diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline, people by token or name."""
+    """Text to image: diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline."""
 
     name: ClassVar[str] = "text-to-image"
     title: ClassVar[str] = "Text to image"

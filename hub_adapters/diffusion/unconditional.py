@@ -117,14 +117,17 @@ class Unconditional(Diffusion):
 
 
 class PixelDiffusion(Unconditional):
-    """Unconditional diffusion of pixels: diffusers' DDPMPipeline and DDIMPipeline."""
+    """Diffusion of pixels: diffusers' DDPMPipeline and DDIMPipeline."""
 
     name: ClassVar[str] = "pixel-diffusion"
     title: ClassVar[str] = "Pixel diffusion"
 
 
 class LatentDiffusion(Unconditional):
-    """Unconditional diffusion of an autoencoder's latents: diffusers' LDMPipeline. The autoencoder stays as it is."""
+    """Diffusion of an autoencoder's latents: diffusers' LDMPipeline.
+
+    The autoencoder stays as it is.
+    """
 
     name: ClassVar[str] = "latent-diffusion"
     title: ClassVar[str] = "Latent diffusion"
