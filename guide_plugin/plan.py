@@ -18,7 +18,8 @@ from guide_plugin.hub.source import Source, find
 from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings, options_of_any
 from guide_plugin.plugins import PluginHost
-from guide_plugin.recipe import Recipe, Suggestion, first_problem, follow, meant_for
+from guide_plugin.recipe import Recipe, first_problem
+from guide_plugin.recipe_suggestion import Suggestion, follow, meant_for
 from guide_plugin.vision import dlib_recogniser
 from guide_plugin.vision.perceptual import load_perceptual
 

@@ -30,7 +30,17 @@ LAYERS = [
     {"vision"},
     {"recipe_template", "recipe_file", "network_file"},
     {"whole_files"},
-    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "plugins", "errors", "random_streams"},
+    {
+        "adapter",
+        "operator",
+        "recipe",
+        "recipe_suggestion",
+        "recipe_tables",
+        "hookspecs",
+        "plugins",
+        "errors",
+        "random_streams",
+    },
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

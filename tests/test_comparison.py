@@ -21,7 +21,7 @@ from guide_plugin.comparison.record import Comparison, MethodRun, Row
 from guide_plugin.comparison.table import comparison_lines
 from guide_plugin.errors import PluginError
 from guide_plugin.operator import Losses
-from guide_plugin.recipe import Suggestion, meant_for
+from guide_plugin.recipe_suggestion import Suggestion, meant_for
 from guide_plugin.report.schema import Report
 from tests.conftest import SMALL_AUDIT, Run
 from tests.test_plugins import plugin

@@ -32,7 +32,7 @@ from hub_adapters.stylegan2.adapter import StyleGAN2
 from tests.conftest import SMALL_AUDIT
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
-BUILT_IN = {"checkpoints", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
+BUILT_IN = {"checkpoints", "diffusion", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
 ADAPTERS = {"eg3d", "stylegan2", "stylegan3"}
 
 

@@ -17,7 +17,7 @@ from guide_plugin import LocalCheckpoint, Recipe, UsageError, unlearn
 from guide_plugin.dry_run import dry_run
 from guide_plugin.operator import Losses
 from guide_plugin.plugins import PluginHost
-from guide_plugin.recipe import Suggestion, follow
+from guide_plugin.recipe_suggestion import Suggestion, follow
 from guide_plugin.report.schema import Report
 from guide_plugin.training import EARLY_STOP_EVERY
 from guide_plugin.whole_files import sha256

@@ -14,7 +14,7 @@ from guide_plugin.adapter import Adapter, Match, RepoListing
 from guide_plugin.errors import PluginWarning, UnlearnError, UsageError
 from guide_plugin.hub.suggestion import SUGGESTION, read_suggestion
 from guide_plugin.hub.weight_files import holds_weights
-from guide_plugin.recipe import Suggestion
+from guide_plugin.recipe_suggestion import Suggestion
 
 if TYPE_CHECKING:
     from guide_plugin.hub.client import RemoteModel

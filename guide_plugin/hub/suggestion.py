@@ -9,7 +9,8 @@ from pathlib import Path
 
 from guide_plugin.errors import UsageError
 from guide_plugin.network_file import NetworkFile
-from guide_plugin.recipe import NetworkChoice, Suggestion, parse
+from guide_plugin.recipe import NetworkChoice, parse
+from guide_plugin.recipe_suggestion import Suggestion
 
 SUGGESTION = "unlearn.toml"
 
