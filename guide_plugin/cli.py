@@ -14,7 +14,19 @@ from guide_plugin.audit_command import audit
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.init_command import init
-from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, RELEASE, SUBJECT, recipe_from, with_options
+from guide_plugin.options import (
+    AUDIT,
+    FILE,
+    MODEL,
+    NETWORKS,
+    PLUGINS,
+    RELEASE,
+    SUBJECT,
+    plugin_host,
+    recipe_from,
+    supervision_from,
+    with_options,
+)
 from guide_plugin.release_commands import push, verify
 from guide_plugin.sandbox_command import hub_sandbox
 
@@ -43,10 +55,12 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to compute [float32].")
 @click.option("--checkpoint-every", type=click.IntRange(min=1), metavar="STEPS", help="How often to save [100].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@with_options(PLUGINS)
 @click.version_option(package_name="guide-plugin")
 @click.pass_context
 def command(context: click.Context, **options: Any) -> None:
     """Take a person out of a face generator, and measure whether it worked."""
+    context.obj = supervision_from(options)
     if context.invoked_subcommand is None:
         if not options["hub"] and not options["config"]:
             raise UsageError("No model is named.", "Give --hub ORG/NAME or --hub FOLDER, or see `unlearn --help`.")
@@ -56,16 +70,14 @@ def command(context: click.Context, **options: Any) -> None:
 def _unlearn(options: dict[str, Any]) -> None:
     from guide_plugin.dry_run import dry_run
     from guide_plugin.pipeline import unlearn
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
-    host = PluginHost()
-    recipe = recipe_from(options, host)
-    display = Lines()
-    subject = recipe.subject
-    if subject.seed is None and subject.code is None and not subject.faces:
-        display.note("No subject is named: this is a rehearsal on a random person of the generator.")
-    with display:
+    with Lines() as display:
+        host = plugin_host()
+        recipe = recipe_from(options, host)
+        subject = recipe.subject
+        if subject.seed is None and subject.code is None and not subject.faces:
+            display.note("No subject is named: this is a rehearsal on a random person of the generator.")
         if options["dry_run"]:
             plan = dry_run(recipe, host, display, options["output"])
         else:
@@ -82,11 +94,10 @@ def _unlearn(options: dict[str, Any]) -> None:
 def resume(run: Path, as_json: bool) -> None:
     """Go on with the interrupted run in the folder RUN."""
     from guide_plugin.pipeline import resume
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
     with Lines() as display:
-        outcome = resume(run, PluginHost(), display)
+        outcome = resume(run, plugin_host(), display)
     print_outcome(outcome, as_json)
 
 
@@ -97,14 +108,15 @@ def inspect(path: Path, as_json: bool) -> None:
     """Say what the weight files at PATH are, without loading or running anything in them."""
     from dataclasses import asdict
 
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.report.text import inspection_lines
+    from guide_plugin.standard_output import kept_for_the_result
 
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Check it for a typing mistake.")
-    host = PluginHost()
+    host = plugin_host()
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    found = {str(file): inspection for file in files for inspection in host.inspect(file)}
+    with kept_for_the_result():
+        found = {str(file): inspection for file in files for inspection in host.inspect(file)}
     if not found:
         raise UsageError(f"{path} is no weight file that is known here, and holds none.")
     if as_json:
@@ -121,14 +133,14 @@ def plugins(as_json: bool) -> None:
     """List the installed plugins, the broken ones with the reason."""
     from dataclasses import asdict
 
-    from guide_plugin.plugins import PluginHost
-
-    found = PluginHost().plugins
+    found = plugin_host().plugins
     if as_json:
         click.echo(json.dumps([asdict(plugin) for plugin in found], indent=2))
         return
     for plugin in found:
         state = f"broken: {plugin.broken}" if plugin.broken else ", ".join(plugin.hooks)
+        if plugin.left_out:
+            state = "not loaded: other plugins were named"
         click.echo(f"{plugin.name:<14} {plugin.distribution} {plugin.version:<8} {state}")
 
 
@@ -136,11 +148,8 @@ def plugins(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def adapters(as_json: bool) -> None:
     """List the generator families that can be loaded."""
-    from guide_plugin.plugins import PluginHost
-
-    found = {
-        name: (adapter.__doc__ or "").strip().split("\n")[0] for name, adapter in sorted(PluginHost().adapters.items())
-    }
+    known = sorted(plugin_host().adapters.items())
+    found = {name: (adapter.__doc__ or "").strip().split("\n")[0] for name, adapter in known}
     if as_json:
         click.echo(json.dumps([{"name": name, "summary": summary} for name, summary in found.items()], indent=2))
         return

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from guide_plugin.adapter import API_VERSION
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -95,6 +97,8 @@ class Operator(ABC, Generic[SettingsT]):
 
     name: ClassVar[str]
     Settings: ClassVar[type[OperatorSettings]]
+    api_version: ClassVar[int] = API_VERSION
+    """The version of this contract that the operator is written for; state it, the default follows the package."""
 
     def __init__(self, settings: SettingsT) -> None:
         self.settings = settings

@@ -27,7 +27,8 @@ LAYERS = [
     {"vision"},
     {"recipe_template", "recipe_file", "network_file"},
     {"whole_files"},
-    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "plugins", "errors"},
+    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "hook_page", "plugins", "errors"}
+    | {"registration", "plugin_calls", "hook_trace", "standard_output", "supervision"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
