@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from guide_plugin.options import (
 )
 from guide_plugin.release_commands import push, verify
 from guide_plugin.sandbox_command import hub_sandbox
+from guide_plugin.supervision import STRICT, flag
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -217,5 +219,7 @@ def main() -> None:
 def _fail(error: UnlearnError, exit_code: int) -> None:
     if "--json" in sys.argv[1:]:
         click.echo(json.dumps({"error": error.problem, "remedy": error.remedy, "exit_code": exit_code}, indent=2))
+    if error.__cause__ and ("--strict-plugins" in sys.argv[1:] or flag(STRICT)):
+        traceback.print_exception(error.__cause__)
     click.echo(f"Error: {error}", err=True)
     sys.exit(exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from guide_plugin.adapter import API_VERSION
 from guide_plugin.errors import PluginError
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 
     from guide_plugin.adapter import Adapter
     from guide_plugin.operator import Embedder, Encoder, Operator
+
+
+class RegisterAdapter(Protocol):
+    def __call__(self, adapter: type[Adapter]) -> None: ...
+
+
+class RegisterOperator(Protocol):
+    def __call__(self, name: str, load: Callable[[], type[Operator]], summary: str) -> None: ...
+
+
+class RegisterRecogniser(Protocol):
+    def __call__(
+        self, name: str, load: Callable[[Path | None, torch.device], Embedder], summary: str, differentiable: bool
+    ) -> None: ...
+
+
+class RegisterEncoder(Protocol):
+    def __call__(self, name: str, load: Callable[[Path | None, torch.device], Encoder], summary: str) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ def supervision(
     allowed = only if only is not None else names(said) if said else None
     return Supervision(
         only=None if allowed is None else frozenset(allowed),
-        trace=_flag(TRACE) if trace is None else trace,
-        strict=_flag(STRICT) if strict is None else strict,
+        trace=flag(TRACE) if trace is None else trace,
+        strict=flag(STRICT) if strict is None else strict,
         gate_timeout=seconds,
     )
 
@@ -65,7 +65,8 @@ def names(text: str) -> list[str]:
     return [] if listed == ["none"] else listed
 
 
-def _flag(variable: str) -> bool:
+def flag(variable: str) -> bool:
+    """Read an environment variable that is 1 or 0."""
     said = os.environ.get(variable, "").lower()
     if said not in ("", "0", "1", "false", "true"):
         raise UsageError(f"{variable} is neither 0 nor 1.", "Set it to 1, or unset it.")

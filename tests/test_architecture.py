@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 # A module may import from lower layers and from its own; nothing further down reaches up.
 LAYERS = [
     {"cli", "audit_command", "evaluation_command", "init_command", "release_commands", "sandbox_command"},
-    {"options", "testing"},
+    {"options", "testing", "hook_page"},
     {"evaluation", "reaudit", "verification", "dry_run"},
     {"pipeline"},
     {"publication"},
@@ -27,7 +27,7 @@ LAYERS = [
     {"vision"},
     {"recipe_template", "recipe_file", "network_file"},
     {"whole_files"},
-    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "hook_page", "plugins", "errors"}
+    {"adapter", "operator", "recipe", "recipe_tables", "hookspecs", "plugins", "errors"}
     | {"registration", "plugin_calls", "hook_trace", "standard_output", "supervision"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
