@@ -218,7 +218,7 @@ def unlearn_error(run: RunRecord, error: BaseException) -> None:
 def unlearn_gate(run: RunRecord) -> str | None:
     """Refuse a release, or let it pass.
 
-    When: after each audit, and before a push; in a thread of its own
+    When: after each audit of a run, and before a push; in a thread of its own
     Args: `run`, with its report, and with the staged release where there is one
     Returns: one sentence refuses; None lets it pass
     Raises: refuses too, and so does no answer in time
