@@ -117,7 +117,7 @@ class PluginHost:
             hooks = tuple(sorted(caller.name for caller in self.manager.get_hookcallers(plugin) or []))
             unknown = [hook for hook in hooks if not getattr(self.manager.hook, hook).has_spec()]
             if unknown:
-                raise pluggy.PluginValidationError(plugin, f"unknown hook {', '.join(unknown)}")
+                raise pluggy.PluginValidationError(plugin, f"unknown hook {unknown[0]}: a slip, or a later version's")
             self.registered.add(collect(name, self._call))
         except (Exception, SystemExit) as error:
             broken = " ".join(f"{type(error).__name__}: {error}".split())
