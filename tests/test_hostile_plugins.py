@@ -57,7 +57,17 @@ def test_json_stays_json_whatever_a_plugin_prints(
 ) -> None:
     install("noisy", NOISY)
     paths = os.pathsep.join([str(tmp_path), *sys.path])
-    arguments = ["--gate-timeout", "0.5", "--hub", str(tiny_model), "--output", str(tmp_path / "run"), "--json"]
+    arguments = [
+        "--gate-timeout",
+        "0.5",
+        "--audit",
+        "off",
+        "--hub",
+        str(tiny_model),
+        "--output",
+        str(tmp_path / "run"),
+        "--json",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", "from guide_plugin.cli import main; main()", *arguments],
         env={**os.environ, "PYTHONPATH": paths},
