@@ -50,12 +50,12 @@ traceback; in Python it is the cause of a `PluginError`. |
 | `--gate-timeout 60` | `UNLEARN_GATE_TIMEOUT=60` | `gate_timeout=60` | A gate that has not answered after so many \
 seconds refuses, by its plugin's name. The default is 600. |
 
-What a plugin prints goes to standard error, each line under its name, so `--json` stays JSON. A plugin whose step hook
-takes more than a tenth of the training is named in a warning, and so is one during whose calls the process grew by
-more than 256 MB (where the system is Linux).
+What a plugin prints goes to standard error, each line under its name (what its child processes print without it), so
+`--json` stays JSON. A plugin whose step hook takes more than a tenth of the training is named in a warning, and so is
+one during whose calls the process grew by more than 256 MB (where the system is Linux).
 
 All this is against mistakes, not against malice: a plugin runs with your rights. Time is limited for gates alone, and
-theirs by leaving them alone: a thread that waits cannot be ended, and lives until the command ends. If another hook
+theirs by going on without them: a thread that waits cannot be ended, and lives until the command ends. If another hook
 hangs, `--trace-hooks` and Ctrl-C tell whose it is. Memory is measured, not limited.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any, TextIO
 
 @contextmanager
 def kept_for_the_result() -> Iterator[None]:
-    """Send to standard error what is printed meanwhile, also by child processes and past Python's own stream."""
+    """Send to standard error what is printed meanwhile, also by child processes and by code that is not Python."""
     with ExitStack() as undo:
         if _is_the_process_own(sys.stdout):
             sys.stdout.flush()
@@ -20,6 +21,7 @@ def kept_for_the_result() -> Iterator[None]:
             os.dup2(2, 1)
             undo.callback(os.close, kept)
             undo.callback(os.dup2, kept, 1)
+            undo.callback(_flush_c)
         undo.enter_context(redirect_stdout(sys.stderr))
         yield
 
@@ -29,6 +31,12 @@ def _is_the_process_own(stream: TextIO) -> bool:
         return stream.fileno() == 1
     except (OSError, ValueError):  # a stream in memory, or a closed one
         return False
+
+
+def _flush_c() -> None:
+    """Have C's own buffer written while it still goes to standard error, not when the process ends."""
+    if os.name == "posix":
+        ctypes.CDLL(None).fflush(None)
 
 
 def under_name(plugin: str) -> TextIO:

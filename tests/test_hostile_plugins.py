@@ -21,7 +21,7 @@ from tests.conftest import SMALL_AUDIT, plugin, raising
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
 NOISY = """
-import os, subprocess, sys
+import ctypes, os, subprocess, sys
 from guide_plugin import hookimpl
 
 print("at import")
@@ -31,6 +31,7 @@ def unlearn_before(run):
     print("one\\ntwo")
     sys.stdout.buffer.write(b"three\\n")
     os.write(1, b"past Python\\n")
+    ctypes.CDLL(None).puts(b"from C")
     subprocess.run([sys.executable, "-c", "print('from a child')"])
 
 @hookimpl
@@ -82,7 +83,7 @@ def test_json_stays_json_whatever_a_plugin_prints(
     lines = done.stderr.splitlines()
     for said in ("at import", "one", "two", "three", "step 1", "step 4", "again"):
         assert f"noisy: {said}" in lines
-    assert {"past Python", "from a child"} <= set(lines)
+    assert {"past Python", "from C", "from a child"} <= set(lines)
 
 
 def test_a_gate_that_hangs_refuses_by_name_and_the_others_are_asked() -> None:
