@@ -71,7 +71,7 @@ def test_json_stays_json_whatever_a_plugin_prints(
     ]
     done = subprocess.run(
         [sys.executable, "-c", "from guide_plugin.cli import main; main()", *arguments],
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": ""},
         capture_output=True,
         text=True,
         timeout=120,
