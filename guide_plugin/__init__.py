@@ -25,8 +25,9 @@ from guide_plugin.errors import (
     UnsafeCheckpoint,
     UsageError,
 )
-from guide_plugin.hookspecs import RegisterAdapter, RegisterEncoder, RegisterOperator, RegisterRecogniser, hookimpl
+from guide_plugin.hookspecs import hookimpl
 from guide_plugin.plugins import PluginHost
+from guide_plugin.registration import RegisterAdapter, RegisterEncoder, RegisterOperator, RegisterRecogniser
 
 if TYPE_CHECKING:
     from guide_plugin.hub.push import Published
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome, publish_run, unlearn
     from guide_plugin.recipe import Recipe
     from guide_plugin.recipe_file import read_recipe
+    from guide_plugin.run_dir import RunRecord
     from guide_plugin.verification import Verification, verify
     from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 
@@ -55,6 +57,7 @@ _LAZY = {
     "verify": "verification",
     "Recipe": "recipe",
     "read_recipe": "recipe_file",
+    "RunRecord": "run_dir",
 }
 
 __all__ = [
@@ -81,6 +84,7 @@ __all__ = [
     "RegisterOperator",
     "RegisterRecogniser",
     "RepoListing",
+    "RunRecord",
     "Saved",
     "Subject",
     "Synthesis",

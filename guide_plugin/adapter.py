@@ -98,6 +98,7 @@ class Adapter(ABC):
 
     name: ClassVar[str]
     api_version: ClassVar[int] = API_VERSION
+    """The version of this contract that the adapter is written for; state it, the default follows the package."""
     alignment: ClassVar[str]
     """The face crop that the backbone was trained on: "ffhq", "eg3d"."""
     experimental: ClassVar[bool] = False

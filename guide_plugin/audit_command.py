@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from guide_plugin.errors import UsageError
-from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, recipe_from, with_options
+from guide_plugin.options import AUDIT, FILE, NETWORKS, SUBJECT, plugin_host, recipe_from, with_options
 
 
 @click.command()
@@ -34,11 +34,12 @@ def audit(run: Path | None, as_json: bool, **options: Any) -> None:
     if run is None and not (options["before"] and options["after"]):
         raise UsageError("One of the two models is missing.", "Give both --before and --after.")
     with Lines() as display:
+        host = plugin_host()
         if run is not None:
             names = ("keep_evidence", "inception", "real_statistics")
             asked = {name: options[name] for name in names if options[name]}
-            outcome = audit_run(run, {**asked, "level": options["level"] or "quick"}, display=display)
+            outcome = audit_run(run, {**asked, "level": options["level"] or "quick"}, host, display)
         else:
-            recipe = recipe_from({**options, "hub": options["before"], "audit": options["level"]})
-            outcome = audit_models(recipe, options["after"], options["output"], display=display)
+            recipe = recipe_from({**options, "hub": options["before"], "audit": options["level"]}, host)
+            outcome = audit_models(recipe, options["after"], options["output"], host, display)
     print_outcome(outcome, as_json)

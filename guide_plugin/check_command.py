@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from guide_plugin.errors import AdapterError, UsageError
+from guide_plugin.options import plugin_host
 
 
 @click.command()
@@ -22,11 +23,10 @@ def check(name: str, path: Path, as_json: bool) -> None:
     For authors of adapters. What is broken is told with what was expected, what was found, why it matters and how to
     mend it.
     """
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
     from guide_plugin.testing import check_adapter
 
-    adapter = PluginHost().adapter(name)
+    adapter = plugin_host().adapter(name)
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Give the folder or file of a model that the adapter loads.")
     with Lines() as display:

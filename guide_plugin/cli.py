@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,22 @@ from guide_plugin.compare_command import compare
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.init_command import init
-from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, RELEASE, SUBJECT, recipe_from, with_options
+from guide_plugin.options import (
+    AUDIT,
+    FILE,
+    MODEL,
+    NETWORKS,
+    PLUGINS,
+    RELEASE,
+    SUBJECT,
+    plugin_host,
+    recipe_from,
+    supervision_from,
+    with_options,
+)
 from guide_plugin.release_commands import push, verify
 from guide_plugin.sandbox_command import hub_sandbox
+from guide_plugin.supervision import STRICT, flag
 
 if TYPE_CHECKING:
     from guide_plugin.pipeline import Outcome
@@ -45,10 +59,12 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to compute [float32].")
 @click.option("--checkpoint-every", type=click.IntRange(min=1), metavar="STEPS", help="How often to save [100].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@with_options(PLUGINS)
 @click.version_option(package_name="guide-plugin")
 @click.pass_context
 def command(context: click.Context, **options: Any) -> None:
     """Take a person out of a face generator, and measure whether it worked."""
+    context.obj = supervision_from(options)
     if context.invoked_subcommand is None:
         if not options["hub"] and not options["config"]:
             raise UsageError("No model is named.", "Give --hub ORG/NAME or --hub FOLDER, or see `unlearn --help`.")
@@ -58,15 +74,13 @@ def command(context: click.Context, **options: Any) -> None:
 def _unlearn(options: dict[str, Any]) -> None:
     from guide_plugin.dry_run import dry_run
     from guide_plugin.pipeline import unlearn
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
-    host = PluginHost()
-    recipe = recipe_from(options, host)
-    display = Lines()
-    if not recipe.subject.named:
-        display.note("No subject is named: this is a rehearsal on a random person of the generator.")
-    with display:
+    with Lines() as display:
+        host = plugin_host()
+        recipe = recipe_from(options, host)
+        if not recipe.subject.named:
+            display.note("No subject is named: this is a rehearsal on a random person of the generator.")
         if options["dry_run"]:
             plan = dry_run(recipe, host, display, options["output"])
         else:
@@ -83,11 +97,10 @@ def _unlearn(options: dict[str, Any]) -> None:
 def resume(run: Path, as_json: bool) -> None:
     """Go on with the interrupted run in the folder RUN."""
     from guide_plugin.pipeline import resume
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.progress import Lines
 
     with Lines() as display:
-        outcome = resume(run, PluginHost(), display)
+        outcome = resume(run, plugin_host(), display)
     print_outcome(outcome, as_json)
 
 
@@ -98,14 +111,15 @@ def inspect(path: Path, as_json: bool) -> None:
     """Say what the weight files at PATH are, without loading or running anything in them."""
     from dataclasses import asdict
 
-    from guide_plugin.plugins import PluginHost
     from guide_plugin.report.text import inspection_lines
+    from guide_plugin.standard_output import kept_for_the_result
 
     if not path.exists():
         raise UsageError(f"There is no {path}.", "Check it for a typing mistake.")
-    host = PluginHost()
+    host = plugin_host()
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    found = {str(file): inspection for file in files for inspection in host.inspect(file)}
+    with kept_for_the_result():
+        found = {str(file): inspection for file in files for inspection in host.inspect(file)}
     if not found:
         raise UsageError(f"{path} is no weight file that is known here, and holds none.")
     if as_json:
@@ -122,14 +136,14 @@ def plugins(as_json: bool) -> None:
     """List the installed plugins, the broken ones with the reason."""
     from dataclasses import asdict
 
-    from guide_plugin.plugins import PluginHost
-
-    found = PluginHost().plugins
+    found = plugin_host().plugins
     if as_json:
         click.echo(json.dumps([asdict(plugin) for plugin in found], indent=2))
         return
     for plugin in found:
         state = f"broken: {plugin.broken}" if plugin.broken else ", ".join(plugin.hooks)
+        if plugin.left_out:
+            state = "not loaded: other plugins were named"
         click.echo(f"{plugin.name:<14} {plugin.distribution} {plugin.version:<8} {state}")
 
 
@@ -137,15 +151,13 @@ def plugins(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def adapters(as_json: bool) -> None:
     """List the generator families that can be loaded."""
-    from guide_plugin.plugins import PluginHost
-
     found = [
         {
             "name": name,
             "summary": (adapter.__doc__ or "").strip().split("\n")[0],
             "experimental": adapter.experimental,
         }
-        for name, adapter in sorted(PluginHost().adapters.items())
+        for name, adapter in sorted(plugin_host().adapters.items())
     ]
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -216,5 +228,7 @@ def main() -> None:
 def _fail(error: UnlearnError, exit_code: int) -> None:
     if "--json" in sys.argv[1:]:
         click.echo(json.dumps({"error": error.problem, "remedy": error.remedy, "exit_code": exit_code}, indent=2))
+    if error.__cause__ and ("--strict-plugins" in sys.argv[1:] or flag(STRICT)):
+        traceback.print_exception(error.__cause__)
     click.echo(f"Error: {error}", err=True)
     sys.exit(exit_code)

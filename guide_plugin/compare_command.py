@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from guide_plugin.errors import UsageError
-from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, SUBJECT, recipe_from, with_options
+from guide_plugin.options import AUDIT, FILE, MODEL, NETWORKS, SUBJECT, plugin_host, recipe_from, with_options
 
 
 @click.command()
@@ -42,7 +42,7 @@ def compare(methods: str, as_json: bool, **options: Any) -> None:
     output, recipe = options.pop("output"), recipe_from(options)
     names = [name.strip() for name in methods.split(",") if name.strip()]
     with Lines() as display:
-        comparison, folder = compare(recipe, names, output, display=display)
+        comparison, folder = compare(recipe, names, output, plugin_host(), display)
     if as_json:
         click.echo(comparison.model_dump_json(indent=2))
     else:

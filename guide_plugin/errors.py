@@ -70,7 +70,11 @@ class PluginError(UnlearnError):
 
 
 class PluginWarning(UserWarning):
-    """A plugin is broken or failed and is not in use; names it."""
+    """A plugin is broken, failed, or costs much; names it."""
+
+
+class DeprecatedHook(PluginWarning):
+    """A plugin uses a hook, or an argument of one, that will go; names it and what to use instead."""
 
 
 class UncheckedWeights(UserWarning):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from guide_plugin.errors import UsageError
-from guide_plugin.options import recipe_from
+from guide_plugin.options import plugin_host, recipe_from
 
 FILE = click.Path(path_type=Path)
 
@@ -50,9 +50,10 @@ def evaluate(as_json: bool, **options: Any) -> None:
         raise UsageError("No model is named.", "Give --hub FOLDER, or see `unlearn evaluate --help`.")
     asked: tuple[str, ...] = ("hub", "steps", "lr", "settings", "training_seed", "recogniser", "recogniser_weights")
     asked += ("judge", "perceptual", "device", "precision")
-    recipe = recipe_from({**{name: options[name] for name in asked}, "audit": "off"})
     own = ("seed", "in_domain", "out_of_domain", "redacted", "encoder", "inversion_steps", "samples", "inception")
     chosen = {key: options[key] for key in (*own, "real_statistics", "published")}
     with Lines() as display:
-        record, folder = evaluate(Request(recipe, **chosen), options["output"], display=display)
+        host = plugin_host()
+        recipe = recipe_from({**{name: options[name] for name in asked}, "audit": "off"}, host)
+        record, folder = evaluate(Request(recipe, **chosen), options["output"], host, display)
     click.echo(record.model_dump_json(indent=2) if as_json else evaluation_lines(record, folder))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from guide_plugin.adapter import API_VERSION
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -123,6 +125,8 @@ class Operator(ABC, Generic[SettingsT]):
     """The name that it is registered under."""
     Settings: ClassVar[type[OperatorSettings]]
     """What `settings` is validated with; `--set KEY=VALUE` sets one."""
+    api_version: ClassVar[int] = API_VERSION
+    """The version of this contract that the operator is written for; state it, the default follows the package."""
 
     def __init__(self, settings: SettingsT) -> None:
         self.settings = settings

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from guide_plugin.recipe import Recipe
 
 FILE = click.Path(path_type=Path)
+GATE_TIMEOUT = "How long a release gate may take; one that is silent longer refuses [600]."
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,6 +60,14 @@ RELEASE = [
 ]
 
 
+PLUGINS = [
+    click.option("--plugins", metavar="NAME,…", help="The third-party plugins to load, by name; or none [all]."),
+    click.option("--trace-hooks", is_flag=True, help="Log each call of a plugin, without what it was told."),
+    click.option("--strict-plugins", is_flag=True, help="End at the first error of a plugin, with its traceback."),
+    click.option("--gate-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help=GATE_TIMEOUT),
+]
+
+
 def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     """Return a decorator that adds the options of these groups in their order."""
 
@@ -68,6 +77,28 @@ def with_options(*groups: list[Callable[[Command], Command]]) -> Callable[[Comma
         return command
 
     return add
+
+
+def plugin_host() -> PluginHost:
+    """Return the plugins, loaded and watched as the options before the command's name say."""
+    from guide_plugin.plugins import PluginHost
+    from guide_plugin.standard_output import kept_for_the_result
+
+    with kept_for_the_result():
+        return PluginHost(**click.get_current_context().find_root().obj)
+
+
+def supervision_from(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the options say of plugins, as arguments of `PluginHost`; the environment says the rest."""
+    from guide_plugin.supervision import names
+
+    said = {
+        "only": None if options["plugins"] is None else names(options["plugins"]),
+        "trace": options["trace_hooks"] or None,
+        "strict": options["strict_plugins"] or None,
+        "gate_timeout": options["gate_timeout"],
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def recipe_from(options: dict[str, Any], host: PluginHost | None = None) -> Recipe:

@@ -214,11 +214,10 @@ def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display:
         parameter.requires_grad_(True)
     rng = torch.Generator().manual_seed(stream_seed("training", method.training_seed))
     operator.prepare(student, teacher, subject, plan.networks, rng)
-    plugins_listen = host.listens("unlearn_step")
 
     def on_step(step: int, losses: Losses) -> None:
         display.step(step, operator.settings.steps, losses)
-        if plugins_listen:
+        if host.listens("unlearn_step"):
             host.notify("unlearn_step", step=step, losses=losses)
 
     codes, views = under_all_views(teacher, subject.code)
@@ -230,15 +229,16 @@ def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display:
             now = plan.networks.recogniser(student.synthesize(codes, views).image)
         return (known * now).sum(dim=1).max().item() < (method.stop_below or 0.0)
 
-    training = train(
-        operator,
-        student,
-        rng,
-        run,
-        checkpoint_every=plan.recipe.machine.checkpoint_every,
-        on_step=on_step,
-        stop_when=None if method.stop_below is None else forgotten,
-    )
+    with host.noticing_costs("unlearn_step"):
+        training = train(
+            operator,
+            student,
+            rng,
+            run,
+            checkpoint_every=plan.recipe.machine.checkpoint_every,
+            on_step=on_step,
+            stop_when=None if method.stop_below is None else forgotten,
+        )
     return student, training
 
 

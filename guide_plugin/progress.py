@@ -17,14 +17,16 @@ from rich.progress import (
 )
 
 from guide_plugin.operator import Losses
+from guide_plugin.standard_output import kept_for_the_result
 
 REFRESH = 0.25
 
 
 class Lines:
-    """A `Display` on standard error."""
+    """A `Display` on standard error; while it is in use, standard output is kept for the result."""
 
     def __init__(self) -> None:
+        self.standard_output = kept_for_the_result()
         self.console = Console(stderr=True, highlight=False)
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -44,10 +46,12 @@ class Lines:
         self.first = 0
 
     def __enter__(self) -> Self:
+        self.standard_output.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+        self.standard_output.__exit__(None, None, None)
 
     def note(self, text: str) -> None:
         """Print one line."""

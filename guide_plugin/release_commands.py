@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from guide_plugin.errors import Refused
-from guide_plugin.options import FILE
+from guide_plugin.options import FILE, plugin_host
 
 
 @click.command()
@@ -27,7 +27,8 @@ def push(run: Path, as_json: bool, **options: Any) -> None:
     from guide_plugin.progress import Lines
 
     with Lines() as display:
-        outcome = publish_run(run, {key: value for key, value in options.items() if value}, display=display)
+        release = {key: value for key, value in options.items() if value}
+        outcome = publish_run(run, release, plugin_host(), display)
     print_outcome(outcome, as_json)
 
 

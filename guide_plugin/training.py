@@ -59,8 +59,8 @@ def train(
     """Take a prepared operator from its last checkpoint, if there is one, to its last step.
 
     Args:
-        on_step: called after each step with its number and loss terms; the terms are still on the device, and
-            reading one waits for it.
+        on_step: called after each step with its number and loss terms: copies that keep no graph alive, still on the
+            device; reading one waits for it.
         stop_when: asked every 25 steps whether the subject is forgotten already.
 
     Raises:
@@ -95,8 +95,9 @@ def train(
             except torch.OutOfMemoryError as error:
                 raise _does_not_fit(student.device) from error
             done, terms = done + 1, tuple(losses)
-            history.append(torch.stack(list(losses.values())).detach())
-            on_step(done, losses)
+            values = torch.stack(list(losses.values())).detach()
+            history.append(values)
+            on_step(done, dict(zip(terms, values.clone().unbind(), strict=True)))
             last = done == operator.settings.steps
             if stop_when and done % EARLY_STOP_EVERY == 0:
                 stopped_early = stop_when()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -14,6 +17,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from guide_plugin import hookimpl
 from guide_plugin.cli import main
 from guide_plugin.testing import LoopbackHub
 from guide_plugin.vision.perceptual import ConvPerceptual
@@ -155,3 +159,36 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return Said(code, *capsys.readouterr())
 
     return unlearn_command
+
+
+def plugin(name: str, **hooks: Callable[..., Any]) -> Any:
+    """Return a plugin with these hook implementations."""
+    module = ModuleType(name)
+    for hook, function in hooks.items():
+        setattr(module, hook, hookimpl(function))
+    return module
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Return a function that installs a distribution of one module with one entry point."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, source: str, entry_point: str | None = None) -> None:
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[unlearn]\n{entry_point or name} = {name}\n")
+        importlib.invalidate_caches()
+
+    yield write
+    for file in tmp_path.glob("*.py"):
+        sys.modules.pop(file.stem, None)

@@ -17,7 +17,7 @@ LAYERS = [
         *("cli", "audit_command", "check_command", "compare_command", "evaluation_command", "init_command"),
         *("new_plugin_command", "release_commands", "sandbox_command"),
     },
-    {"options", "testing"},
+    {"options", "testing", "hook_page"},
     {"comparison", "evaluation", "reaudit", "verification", "dry_run"},
     {"pipeline"},
     {"publication"},
@@ -30,17 +30,8 @@ LAYERS = [
     {"vision"},
     {"recipe_template", "recipe_file", "network_file"},
     {"whole_files"},
-    {
-        "adapter",
-        "operator",
-        "recipe",
-        "recipe_suggestion",
-        "recipe_tables",
-        "hookspecs",
-        "plugins",
-        "errors",
-        "random_streams",
-    },
+    {"adapter", "operator", "recipe", "recipe_suggestion", "recipe_tables", "hookspecs", "plugins", "errors"}
+    | {"registration", "plugin_calls", "hook_trace", "standard_output", "supervision", "random_streams"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import subprocess
 import sys
-import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import pluggy
@@ -29,19 +26,11 @@ from guide_plugin.plugins import PluginInfo
 from guide_plugin.report.schema import Verdict
 from guide_plugin.run_dir import RunRecord
 from hub_adapters.stylegan2.adapter import StyleGAN2
-from tests.conftest import SMALL_AUDIT
+from tests.conftest import SMALL_AUDIT, plugin, raising
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
 BUILT_IN = {"checkpoints", "diffusion", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
 ADAPTERS = {"eg3d", "stylegan2", "stylegan3"}
-
-
-def plugin(name: str, **hooks: Callable[..., Any]) -> Any:
-    """Return a plugin with these hook implementations."""
-    module = ModuleType(name)
-    for hook, function in hooks.items():
-        setattr(module, hook, hookimpl(function))
-    return module
 
 
 def adapter_named(label: str, version: int = guide_plugin.API_VERSION) -> type[Adapter]:
@@ -50,31 +39,6 @@ def adapter_named(label: str, version: int = guide_plugin.API_VERSION) -> type[A
         api_version: ClassVar[int] = version
 
     return Named
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    def fail() -> None:
-        raise error
-
-    return fail
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Return a function that installs a distribution of one module with one entry point."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def write(name: str, source: str, entry_point: str | None = None) -> None:
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
-        info = tmp_path / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[unlearn]\n{entry_point or name} = {name}\n")
-        importlib.invalidate_caches()
-
-    yield write
-    for file in tmp_path.glob("*.py"):
-        sys.modules.pop(file.stem, None)
 
 
 def found(host: PluginHost, name: str) -> PluginInfo:

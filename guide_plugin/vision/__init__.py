@@ -10,8 +10,8 @@ from guide_plugin.hookspecs import hookimpl
 if TYPE_CHECKING:
     import torch
 
-    from guide_plugin.hookspecs import RegisterRecogniser
     from guide_plugin.operator import Embedder
+    from guide_plugin.registration import RegisterRecogniser
 
 
 def _dlib(weights: Path | None, device: torch.device) -> Embedder:

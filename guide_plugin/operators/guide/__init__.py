@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from guide_plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from guide_plugin.hookspecs import RegisterOperator
     from guide_plugin.operator import Operator
+    from guide_plugin.registration import RegisterOperator
 
 
 def _guide() -> type[Operator]:
