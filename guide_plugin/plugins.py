@@ -20,7 +20,7 @@ from guide_plugin.supervision import supervision
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from guide_plugin.adapter import Inspection
+    from guide_plugin.adapter import Adapter, Inspection
     from guide_plugin.run_dir import RunRecord
 
 OURS = "guide-plugin"
