@@ -29,9 +29,8 @@ from hub_adapters.stylegan2.adapter import StyleGAN2
 from tests.conftest import SMALL_AUDIT, plugin, raising
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
-FAMILIES = {"eg3d", "latent-diffusion", "pixel-diffusion", "stylegan2", "stylegan3", "text-to-image"}
 BUILT_IN = {"checkpoints", "diffusion", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
-ADAPTERS = FAMILIES
+ADAPTERS = {"eg3d", "latent-diffusion", "pixel-diffusion", "stylegan2", "stylegan3", "text-to-image"}
 
 
 def adapter_named(label: str, version: int = guide_plugin.API_VERSION) -> type[Adapter]:
