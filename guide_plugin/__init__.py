@@ -30,10 +30,20 @@ from guide_plugin.plugins import PluginHost
 
 if TYPE_CHECKING:
     from guide_plugin.hub.push import Published
-    from guide_plugin.operator import AdamSettings, Losses, Networks, Operator, OperatorSettings, Subject
+    from guide_plugin.operator import (
+        AdamSettings,
+        Embedder,
+        Encoder,
+        Losses,
+        Networks,
+        Operator,
+        OperatorSettings,
+        Subject,
+    )
     from guide_plugin.pipeline import Outcome, publish_run, unlearn
     from guide_plugin.recipe import Recipe
     from guide_plugin.recipe_file import read_recipe
+    from guide_plugin.run_dir import RunRecord
     from guide_plugin.verification import Verification, verify
     from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 
@@ -41,6 +51,8 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "AdamSettings": "operator",
+    "Embedder": "operator",
+    "Encoder": "operator",
     "Losses": "operator",
     "Networks": "operator",
     "Operator": "operator",
@@ -55,6 +67,7 @@ _LAZY = {
     "verify": "verification",
     "Recipe": "recipe",
     "read_recipe": "recipe_file",
+    "RunRecord": "run_dir",
 }
 
 __all__ = [
@@ -62,6 +75,8 @@ __all__ = [
     "AdamSettings",
     "Adapter",
     "AdapterError",
+    "Embedder",
+    "Encoder",
     "HubError",
     "Inspection",
     "LocalCheckpoint",
@@ -81,6 +96,7 @@ __all__ = [
     "RegisterOperator",
     "RegisterRecogniser",
     "RepoListing",
+    "RunRecord",
     "Saved",
     "Subject",
     "Synthesis",
