@@ -17,7 +17,7 @@ def report(lost: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("told", "refused"),
-    [(report(0), None), (report(2), None), (report(3), "3 of 100"), ({"findings": None}, "nothing was measured")],
+    [(report(0), None), (report(5), None), (report(6), "6 of 100"), ({"findings": None}, "nothing was measured")],
 )
 def test_who_is_refused(told: dict[str, Any], refused: str | None) -> None:
     said = unlearn_gate(SimpleNamespace(report=told))

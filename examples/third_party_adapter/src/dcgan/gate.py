@@ -9,7 +9,7 @@ from guide_plugin import hookimpl
 if TYPE_CHECKING:
     from guide_plugin import RunRecord
 
-AT_MOST_LOST = 0.02
+AT_MOST_LOST = 0.05
 """The share of random people who may count as somebody else afterwards."""
 
 
