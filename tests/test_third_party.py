@@ -17,7 +17,6 @@ from tests.readme_sessions import outputs_of, run, sessions, words
 
 EXAMPLE = REPOSITORY / "examples" / "third_party_adapter"
 README = (EXAMPLE / "README.md").read_text("utf-8")
-BESIDE_THE_PACKAGE = {"README.md", "unlearn.toml"}
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +73,8 @@ def test_every_command_gives_what_is_shown(outputs: dict[str, str]) -> None:
 
 def test_the_example_is_what_the_command_writes(outputs: dict[str, str], place: Path) -> None:
     def package(folder: Path) -> dict[str, str]:
-        paths = [path for path in folder.rglob("*") if path.suffix in {".md", ".py", ".toml"}]
-        texts = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}
-        return {name: text for name, text in texts.items() if name not in BESIDE_THE_PACKAGE}
+        paths = [path for path in folder.rglob("*") if path.suffix in {".py", ".toml"} and path.name != "unlearn.toml"]
+        return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}
 
     assert package(EXAMPLE) == package(place / "dcgan")
     assert len(package(EXAMPLE)) >= 9
