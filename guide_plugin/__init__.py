@@ -31,7 +31,16 @@ from guide_plugin.registration import RegisterAdapter, RegisterEncoder, Register
 
 if TYPE_CHECKING:
     from guide_plugin.hub.push import Published
-    from guide_plugin.operator import AdamSettings, Losses, Networks, Operator, OperatorSettings, Subject
+    from guide_plugin.operator import (
+        AdamSettings,
+        Embedder,
+        Encoder,
+        Losses,
+        Networks,
+        Operator,
+        OperatorSettings,
+        Subject,
+    )
     from guide_plugin.pipeline import Outcome, publish_run, unlearn
     from guide_plugin.recipe import Recipe
     from guide_plugin.recipe_file import read_recipe
@@ -43,6 +52,8 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "AdamSettings": "operator",
+    "Embedder": "operator",
+    "Encoder": "operator",
     "Losses": "operator",
     "Networks": "operator",
     "Operator": "operator",
@@ -65,6 +76,8 @@ __all__ = [
     "AdamSettings",
     "Adapter",
     "AdapterError",
+    "Embedder",
+    "Encoder",
     "HubError",
     "Inspection",
     "LocalCheckpoint",

@@ -17,6 +17,7 @@ from guide_plugin.compare_command import compare
 from guide_plugin.errors import PluginWarning, Refused, UncheckedWeights, UnlearnError, UnsafeCheckpoint, UsageError
 from guide_plugin.evaluation_command import evaluate
 from guide_plugin.init_command import init
+from guide_plugin.new_plugin_command import new_plugin
 from guide_plugin.options import (
     AUDIT,
     FILE,
@@ -171,6 +172,7 @@ command.add_command(check)
 command.add_command(compare)
 command.add_command(evaluate)
 command.add_command(init)
+command.add_command(new_plugin)
 command.add_command(push)
 command.add_command(verify)
 command.add_command(hub_sandbox)

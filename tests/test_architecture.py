@@ -28,7 +28,7 @@ LAYERS = [
     {"training", "audit", "subject", "inversion", "hub", "run_dir", "report", "progress", "device", "operators"},
     {"code_distribution", "latent_file"},
     {"vision"},
-    {"recipe_template", "recipe_file", "network_file"},
+    {"recipe_template", "recipe_file", "network_file", "new_plugin"},
     {"whole_files"},
     {"adapter", "operator", "recipe", "recipe_suggestion", "recipe_tables", "hookspecs", "plugins", "errors"}
     | {"registration", "plugin_calls", "hook_trace", "standard_output", "supervision", "random_streams"},
