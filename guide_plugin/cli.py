@@ -131,7 +131,7 @@ def plugins(as_json: bool) -> None:
         return
     for plugin in found:
         state = f"broken: {plugin.broken}" if plugin.broken else ", ".join(plugin.hooks)
-        click.echo(f"{plugin.name:<14} {plugin.distribution} {plugin.version:<8} {state}")
+        click.echo(f"{plugin.name:<17} {plugin.distribution} {plugin.version:<8} {state}")
 
 
 @command.command()

@@ -103,5 +103,7 @@ def unlearn_error(run: RunRecord, error: BaseException) -> None:
 def unlearn_gate(run: RunRecord) -> str | None:
     """Return one sentence to refuse the release, None to let it pass. Raising refuses it too.
 
+    Every installed gate is asked about every model. `run.report` has the keys of any run's `report.json`.
+
     A recipe can require your gate by your plugin's name: `--require NAME`. It then refuses where you are missing.
     """
