@@ -24,7 +24,11 @@ View: TypeAlias = "Tensor"
 
 
 class Synthesis(NamedTuple):
-    """What one forward pass gives: `image` [n, 3, H, W] float32 RGB in [-1, 1], and the `features` it came from."""
+    """What one forward pass gives: `image` [n, 3, H, W] float32 RGB in [-1, 1], and the `features` it came from.
+
+    `features` [n, …] is an inner tensor of that pass, of the adapter's choice, that the code decides and the picture is
+    made from: what the last block draws from, EG3D's planes. Methods compare it between student and teacher.
+    """
 
     image: Tensor
     features: Tensor
@@ -201,7 +205,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def trainable_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Name the parameters that unlearning may change, in a fixed order."""
+        """Name the parameters that unlearning may change, in a fixed order.
+
+        All of them take part in `synthesize`; what makes codes, such as a mapping network, is not among them.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> Saved:

@@ -218,6 +218,7 @@ def unlearn_error(run: RunRecord, error: BaseException) -> None:
 def unlearn_gate(run: RunRecord) -> str | None:
     """Refuse a release, or let it pass.
 
+<<<<<<< HEAD
     When: after each audit of a run, and before a push; in a thread of its own
     Args: `run`, with its report, and with the staged release where there is one
     Returns: one sentence refuses; None lets it pass
@@ -231,4 +232,9 @@ def unlearn_gate(run: RunRecord) -> str | None:
         def unlearn_gate(run):
             if run.release and (run.release / "samples.png").exists():
                 return "somebody has to look at samples.png first"
+=======
+    Every installed gate is asked about every model. `run.report` has the keys of any run's `report.json`.
+
+    A recipe can require your gate by your plugin's name: `--require NAME`. It then refuses where you are missing.
+>>>>>>> h-third
     """

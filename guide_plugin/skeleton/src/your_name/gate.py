@@ -15,10 +15,10 @@ AT_MOST_LOST = 0.05
 
 @hookimpl
 def unlearn_gate(run: RunRecord) -> str | None:
-    """Return one sentence to refuse the release, None to let it pass.
+    """Return one sentence to refuse the release, None to let it pass; asked about every model, of any adapter.
 
     Args:
-        run: `run.report` is what `report.json` holds, `run.release` the folder of what will be published.
+        run: `run.report` is what `report.json` holds, `run.release` the folder of what will be published, if anything.
     """
     findings = run.report and run.report["findings"]
     if not findings:
