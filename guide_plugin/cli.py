@@ -143,13 +143,9 @@ def plugins(as_json: bool) -> None:
         return
     for plugin in found:
         state = f"broken: {plugin.broken}" if plugin.broken else ", ".join(plugin.hooks)
-<<<<<<< HEAD
         if plugin.left_out:
             state = "not loaded: other plugins were named"
-        click.echo(f"{plugin.name:<14} {plugin.distribution} {plugin.version:<8} {state}")
-=======
         click.echo(f"{plugin.name:<17} {plugin.distribution} {plugin.version:<8} {state}")
->>>>>>> h-third
 
 
 @command.command()

@@ -218,23 +218,18 @@ def unlearn_error(run: RunRecord, error: BaseException) -> None:
 def unlearn_gate(run: RunRecord) -> str | None:
     """Refuse a release, or let it pass.
 
-<<<<<<< HEAD
     When: after each audit of a run, and before a push; in a thread of its own
     Args: `run`, with its report, and with the staged release where there is one
     Returns: one sentence refuses; None lets it pass
     Raises: refuses too, and so does no answer in time
     Since: 0.1
 
-    A recipe can require your gate by your plugin's name, `--require NAME`. It then refuses where you are missing.
+    Every installed gate is asked about every model. `run.report` has the keys of any run's `report.json`. A recipe can
+    require your gate by your plugin's name, `--require NAME`. It then refuses where you are missing.
 
     Example:
         @hookimpl
         def unlearn_gate(run):
             if run.release and (run.release / "samples.png").exists():
                 return "somebody has to look at samples.png first"
-=======
-    Every installed gate is asked about every model. `run.report` has the keys of any run's `report.json`.
-
-    A recipe can require your gate by your plugin's name: `--require NAME`. It then refuses where you are missing.
->>>>>>> h-third
     """
