@@ -34,6 +34,7 @@ class DcganAdapter(Adapter):
     """A small DCGAN: config.json and model.safetensors."""
 
     name: ClassVar[str] = "dcgan"
+    api_version: ClassVar[int] = 1
     alignment: ClassVar[str] = "ffhq"
     standard_normal: ClassVar[bool] = True
 

@@ -34,6 +34,7 @@ class YourNameAdapter(Adapter):
     """A small DCGAN: config.json and model.safetensors."""
 
     name: ClassVar[str] = "your-name"
+    api_version: ClassVar[int] = 1
     alignment: ClassVar[str] = "ffhq"
     standard_normal: ClassVar[bool] = True
 

@@ -24,6 +24,7 @@ class YourNameOperator(Operator[Settings]):
     """Compares pictures pixel by pixel; `networks` has better ways to look at them."""
 
     name: ClassVar[str] = "your-name"
+    api_version: ClassVar[int] = 1
     Settings: ClassVar[type[Settings]] = Settings
 
     def prepare(self, student: Adapter, teacher: Adapter, subject: Subject, networks: Networks, rng: Generator) -> None:
