@@ -42,7 +42,7 @@ def match_pipeline(listing: RepoListing, adapter: str, title: str) -> Match | No
     if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str):
         return None
     family = FAMILIES.get(index["_class_name"])
-    if family is None and adapter == next(iter(NEEDED)):  # the first of the family tells it, once
+    if family is None:
         raise UsageError(
             f"{INDEX}: pipelines of the class {index['_class_name']} cannot be unlearned from.",
             f"Those of these classes can: {', '.join(FAMILIES)}.",

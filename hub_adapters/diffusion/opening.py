@@ -117,16 +117,14 @@ def _whole(name: str, loader: Any, folder: Path, variant: str | None, **options:
 
 
 @contextmanager
-def _quiet(*libraries: Any) -> Iterator[None]:
-    """Keep reports on missing weights off the screen: `_whole` tells of those."""
-    before = [settings.get_verbosity() for settings in libraries]
-    for settings in libraries:
-        settings.set_verbosity_error()
+def _quiet(settings: Any) -> Iterator[None]:
+    """Keep a library's reports on missing weights off the screen: `_whole` tells of those."""
+    verbosity = settings.get_verbosity()
+    settings.set_verbosity_error()
     try:
         yield
     finally:
-        for settings, verbosity in zip(libraries, before, strict=True):
-            settings.set_verbosity(verbosity)
+        settings.set_verbosity(verbosity)
 
 
 @contextmanager

@@ -149,10 +149,10 @@ class TextToImage(Diffusion):
 
         if self.sampling.guidance == 1:
             return None
-        if self.large:  # SDXL's pipeline gives zeros for an empty prompt
-            hidden, pooled = self.conditions(w, torch.full((len(w),), -1, device=self.device))
-            return Conditions(torch.zeros_like(hidden), None if pooled is None else torch.zeros_like(pooled))
-        return self.conditions(w, torch.full((len(w),), -1, device=self.device))
+        silence = self.conditions(w, torch.full((len(w),), -1, device=self.device))
+        if silence.pooled is None:
+            return silence
+        return Conditions(torch.zeros_like(silence.hidden), torch.zeros_like(silence.pooled))  # as SDXL's pipeline does
 
     def draw(self, w: Tensor, view: Tensor | None, taken: int | None) -> Synthesis:
         from hub_adapters.diffusion.sampling import sample
