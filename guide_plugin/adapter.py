@@ -34,6 +34,20 @@ class Synthesis(NamedTuple):
     features: Tensor
 
 
+class SampledNoise(NamedTuple):
+    """What random codes are made from, one row a code, and the map that makes them.
+
+    Attributes:
+        z: standard normal numbers [n, z_dim].
+        labels: what else the map is given for each row [n, …], such as a class; None where there is nothing.
+        to_codes: the differentiable map from (z, labels) to codes [n, *latent_shape].
+    """
+
+    z: Tensor
+    labels: Tensor | None
+    to_codes: Callable[[Tensor, Tensor | None], Tensor]
+
+
 @dataclass(frozen=True)
 class RepoListing:
     """What is known of a model before anything large is read.
@@ -134,6 +148,13 @@ class Adapter(ABC):
     @abstractmethod
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw `n` random codes [n, *latent_shape] with a CPU generator, the same ones on every device."""
+
+    def sample_noise(self, n: int, rng: torch.Generator) -> SampledNoise | None:
+        """Draw what `sample_latents` makes the same codes from; None where a code is not made from anything.
+
+        For backbones with a mapping network: who searches for a person then searches there too.
+        """
+        return None
 
     def sample_views(self, n: int, rng: torch.Generator) -> View | None:
         """Draw `n` views to train with; None where the backbone has none.

@@ -22,8 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
-from guide_plugin.code_distribution import CodeDistribution, descend, measure_distribution
 from guide_plugin.errors import UsageError
+from guide_plugin.latent.distribution import measure_distribution
+from guide_plugin.latent.search import White, descend
 from guide_plugin.operator import Embedder, Losses, PerceptualFeatures
 from guide_plugin.vision.perceptual import feature_distance
 
@@ -102,7 +103,7 @@ def invert(
     """
     settings = settings or InversionSettings()
     begun = time.perf_counter()
-    distribution: CodeDistribution | None = None
+    space: White | None = None
     if view is None:
         views = adapter.audit_views()
         view = None if views is None else views[len(views) // 2][None]
@@ -125,8 +126,8 @@ def invert(
             scene.images, scene.view, first[chosen], settings.steps, rng, functools.partial(told, losses={})
         )
         if code is None:
-            distribution = distribution or measure_distribution(adapter, rng)
-            code = scene.search(first[chosen], distribution, told)
+            space = space or White(measure_distribution(adapter, rng), adapter.latent_shape)
+            code = scene.search(first[chosen], space, told)
         with torch.no_grad():
             drawn = scene.draw(code)
             scene.look(settings.steps, drawn)
@@ -184,12 +185,12 @@ class _Scene:
         """Have the judge compare what was drawn after `step` steps with the pictures."""
         self.curve[step] = (self.judged * self.judge(drawn.detach()).float()).sum(dim=1).cpu()
 
-    def search(self, first: Tensor, distribution: CodeDistribution, told: Callable[[int, Losses], None]) -> Tensor:
+    def search(self, first: Tensor, space: White, told: Callable[[int, Losses], None]) -> Tensor:
         """Return the codes [n, *latent_shape] that Adam finds from `first` on."""
         steps = self.settings.steps
         if steps == 0:
             return first
-        u = distribution.white_layers(first)
+        u = space.distribution.white_layers(first)
         layers = u.shape[1]
         in_w = round((self.settings.broadcast or 0) * steps) if layers > 1 else 0
 
@@ -197,13 +198,13 @@ class _Scene:
             def loss(code: Tensor, step: int) -> Tensor:
                 return self.loss(code, begin + step, told)
 
-            return descend(distribution, u, first.shape, end - begin, self.settings.lr, loss)
+            return descend(space, u, end - begin, self.settings.lr, loss)
 
         if in_w:
             u = seek(u.mean(dim=1, keepdim=True), 0, in_w)
         if in_w < steps:
             u = seek(u.expand(-1, layers, -1), in_w, steps)
-        return distribution.spread(u, first.shape)
+        return space.codes(u)
 
     def loss(self, code: Tensor, step: int, told: Callable[[int, Losses], None]) -> Tensor:
         """Return the weighted loss of codes, summed over pictures; the judge looks in between where it is to."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from guide_plugin import Adapter, Match, RepoListing, Saved, Synthesis, View
+from guide_plugin import Adapter, Match, RepoListing, SampledNoise, Saved, Synthesis, View
 from hub_adapters.checkpoints.model import Reader, match_model, save_model
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class StyleGAN(Adapter):
         return self.generator.mapping.w_avg.expand(1, *self.latent_shape)
 
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        noise = self.sample_noise(n, rng)
+        return noise.to_codes(noise.z, noise.labels)
+
+    def sample_noise(self, n: int, rng: torch.Generator) -> SampledNoise:
         import torch
 
         z = torch.randn(n, self.config.z_dim, generator=rng).to(self.device, non_blocking=True)
@@ -51,7 +55,7 @@ class StyleGAN(Adapter):
             classes = torch.randint(self.config.c_dim, (n,), generator=rng)
             labels = torch.nn.functional.one_hot(classes, self.config.c_dim)
             labels = labels.to(self.device, torch.float32, non_blocking=True)
-        return self.generator.mapping(z, labels)
+        return SampledNoise(z, labels, self.generator.mapping)
 
     def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:
         drawing = self.generator.synthesis(w)

@@ -26,7 +26,7 @@ LAYERS = [
     {"assessment"},
     {"plan"},
     {"training", "audit", "subject", "inversion", "hub", "run_dir", "report", "progress", "device", "operators"},
-    {"code_distribution", "latent_file"},
+    {"latent", "latent_file"},
     {"vision"},
     {"recipe_template", "recipe_file", "network_file", "new_plugin"},
     {"whole_files"},

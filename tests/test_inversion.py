@@ -13,8 +13,9 @@ from torch import Tensor
 from examples.synthetic_faces.portraits import codes, draw
 from guide_plugin import LocalCheckpoint, UsageError
 from guide_plugin.adapter import Synthesis, View
-from guide_plugin.code_distribution import measure_distribution, ramp
 from guide_plugin.inversion import InversionSettings, invert
+from guide_plugin.latent.distribution import measure_distribution
+from guide_plugin.latent.search import ramp
 from guide_plugin.operator import Losses
 from guide_plugin.vision.perceptual import ConvPerceptual, load_perceptual
 from guide_plugin.vision.recognition import load_small

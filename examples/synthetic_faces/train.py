@@ -1,4 +1,4 @@
-"""Rebuild the demo model from nothing: render people, train four networks, write the model folder.
+"""Rebuild the demo model from nothing: render people, train the networks, write the model folder.
 
 One command: `python -m examples.synthetic_faces.train --out examples/models/synthetic-faces`.
 """
@@ -22,28 +22,14 @@ from .generator_training import CONFIG, LR, inner_portraits, train_generator
 from .measure import load_generator
 from .perceptual_training import train_perceptual
 from .portraits import Portraits, portraits
-from .recogniser_training import train_recogniser
 
 PEOPLE, SCENES, INNER = 4400, 5, 1500
-# Each recogniser learns from its own half of the people, with its own widths, embedding size and seed.
-RECOGNISERS = {
-    "recogniser-train": {"people": (0, 2200), "widths": [8, 16, 32, 48, 64], "embedding_size": 56, "seed": 11},
-    "recogniser-judge": {"people": (2200, 4400), "widths": [8, 24, 32, 48, 56], "embedding_size": 64, "seed": 23},
-}
 
 
 def perceptual(everybody: Portraits, options: argparse.Namespace) -> None:
     """Train and write the perceptual network."""
     network = train_perceptual(everybody, options.perceptual_steps, seed=3)
     write(network, options.out / "perceptual.safetensors")
-
-
-def recognisers(everybody: Portraits, options: argparse.Namespace) -> None:
-    """Train and write both recognisers, on rendered portraits."""
-    for name, settings in RECOGNISERS.items():
-        people, widths, size, seed = settings.values()
-        network = train_recogniser(everybody.of(*people), widths, size, options.recogniser_steps, seed)
-        write(network, options.out / f"{name}.safetensors")
 
 
 def generator(everybody: Portraits, options: argparse.Namespace) -> None:
@@ -70,7 +56,7 @@ def _draw_better(everybody: Portraits, options: argparse.Namespace, **settings: 
     train_generator(everybody, inner, frozen, keep=keep, **settings)
 
 
-STAGES = {stage.__name__: stage for stage in (perceptual, recognisers, generator, refine)}
+STAGES = {stage.__name__: stage for stage in (perceptual, generator, refine)}
 
 
 def main() -> None:
@@ -80,7 +66,6 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder in which to keep the rendered portraits between runs")
     parser.add_argument("--stage", choices=list(STAGES), action="append", help="run only this stage (default: all)")
     parser.add_argument("--perceptual-steps", type=int, default=1000)
-    parser.add_argument("--recogniser-steps", type=int, default=1400)
     parser.add_argument("--generator-steps", type=int, default=3000)
     parser.add_argument("--refine-steps", type=int, default=700)
     parser.add_argument("--threads", type=int, default=os.cpu_count())

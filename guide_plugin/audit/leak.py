@@ -8,7 +8,8 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter, View
 from guide_plugin.audit.drawing import embeddings, frontal
 from guide_plugin.audit.recovery import Told
-from guide_plugin.code_distribution import descend, measure_distribution
+from guide_plugin.latent.distribution import measure_distribution
+from guide_plugin.latent.search import White, descend
 from guide_plugin.operator import Embedder
 from guide_plugin.report.findings import LeakFigures
 
@@ -34,7 +35,7 @@ def leak_figures(
         subject: the judge's unit embeddings of pictures of the subject [k, D].
         starts: random codes from which the mean absolute change is climbed, `steps` steps of Adam each.
     """
-    distribution = measure_distribution(before, rng)
+    space = White(measure_distribution(before, rng), before.latent_shape)
     random = before.sample_latents(starts, rng)
     found = []
     for done in range(0, starts, BATCH):
@@ -46,8 +47,7 @@ def leak_figures(
             apart = before.synthesize(code, view).image - after.synthesize(code, view).image
             return -apart.abs().flatten(1).mean(dim=1).sum()
 
-        u = distribution.white_layers(chosen).mean(dim=1, keepdim=True)
-        found.append(distribution.spread(descend(distribution, u, chosen.shape, steps, LR, likeness), chosen.shape))
+        found.append(space.codes(descend(space, space.broadcast(chosen), steps, LR, likeness)))
     codes = torch.cat(found)
     alike, by_chance = (
         (embeddings(before, w, frontal(before, starts), judge) @ subject.T).amax(dim=1) for w in (codes, random)

@@ -8,7 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from guide_plugin import Adapter, AdapterError, LocalCheckpoint, Match, RepoListing, Saved, Synthesis, View
+from guide_plugin import (
+    Adapter,
+    AdapterError,
+    LocalCheckpoint,
+    Match,
+    RepoListing,
+    SampledNoise,
+    Saved,
+    Synthesis,
+    View,
+)
 from hub_adapters.checkpoints.model import Reader, match_model, open_model, save_model
 from hub_adapters.eg3d.config import FASTEST, SAVING_MEMORY, EG3DConfig, Vector
 from hub_adapters.eg3d.weights import from_nvidia
@@ -90,10 +100,19 @@ class EG3D(Adapter):
         return total / MEAN_OF  # type: ignore[return-value]
 
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        noise = self.sample_noise(n, rng)
+        return noise.to_codes(noise.z, noise.labels)
+
+    def sample_noise(self, n: int, rng: torch.Generator) -> SampledNoise:
         import torch
 
         z = torch.randn(n, self.config.z_dim, generator=rng).to(self.device, non_blocking=True)
-        return self.generator.mapping(z, self._cameras([0.0], 0.0).expand(n, -1))
+
+        def to_codes(z: Tensor, cameras: Tensor | None) -> Tensor:
+            assert cameras is not None
+            return self.generator.mapping(z, cameras)
+
+        return SampledNoise(z, self._cameras([0.0], 0.0).expand(n, -1), to_codes)
 
     def sample_views(self, n: int, rng: torch.Generator) -> View:
         import torch

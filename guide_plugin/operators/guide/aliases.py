@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
-from guide_plugin.code_distribution import descend, measure_distribution
+from guide_plugin.latent.distribution import measure_distribution
+from guide_plugin.latent.search import White, descend
 from guide_plugin.operator import Embedder, Subject
 from guide_plugin.operators.guide.settings import GuideSettings
 
@@ -76,7 +77,7 @@ def find_aliases(
         view: the view [1, …] in which they are drawn; None where the backbone has none.
         n: how many searches; those that end below `least` similarity are left out.
     """
-    distribution = measure_distribution(generator, rng)
+    space = White(measure_distribution(generator, rng), generator.latent_shape)
     found = []
     for start in range(0, n, BATCH):
         k = min(BATCH, n - start)
@@ -89,9 +90,8 @@ def find_aliases(
         with torch.no_grad():
             share = NEAREST + (FARTHEST - NEAREST) * torch.rand(k, generator=rng)
             first = w_u[photo].lerp(generator.sample_latents(k, rng), share.view(-1, *[1] * (w_u.dim() - 1)).to(w_u))
-        u = distribution.white_layers(first).mean(dim=1, keepdim=True)
-        u = descend(distribution, u, first.shape, STEPS, LR, lambda code, step: -similarity(code).sum())
-        code = distribution.spread(u, first.shape)
+        u = descend(space, space.broadcast(first), STEPS, LR, lambda code, step: -similarity(code).sum())
+        code = space.codes(u)
         with torch.no_grad():
             found.append(Found(code, similarity(code)))
     codes, similarities = (torch.cat(parts) for parts in zip(*found, strict=True))

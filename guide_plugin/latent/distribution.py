@@ -1,9 +1,8 @@
-"""Where a generator's random codes lie: white coordinates, a radius to stay within, and a descent that stays there."""
+"""Where a generator's random codes lie: white coordinates, and a radius to stay within."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,6 @@ from guide_plugin.adapter import Adapter
 FITTED, HELD_OUT = 4096, 1024
 KEPT = 0.99
 CHUNK = 256
-RISE, FALL = 0.05, 0.25
 
 
 @dataclass(frozen=True)
@@ -77,38 +75,3 @@ def measure_distribution(adapter: Adapter, rng: torch.Generator) -> CodeDistribu
         to_white=(axes / deviations).float().contiguous().to(device),
         radius=radius,
     )
-
-
-def descend(
-    distribution: CodeDistribution,
-    u: Tensor,
-    shape: torch.Size,
-    steps: int,
-    lr: float,
-    loss: Callable[[Tensor, int], Tensor],
-) -> Tensor:
-    """Take steps with Adam from the white coordinates `u` [n, 1 or layers, k] on, each drawn back within the radius.
-
-    Args:
-        shape: of the codes [n, ..., D] that `loss` is given, with the number of the step, to return a scalar.
-        lr: the highest learning rate, in standard deviations of random codes.
-
-    Source: the learning rate's ramp is that of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN",
-    CVPR 2020, appendix D.
-    """
-    u = u.clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([u], lr=lr)
-    for step in range(steps):
-        optimiser.param_groups[0]["lr"] = lr * ramp((step + 0.5) / steps)
-        optimiser.zero_grad()
-        loss(distribution.spread(u, shape), step).backward()
-        optimiser.step()
-        with torch.no_grad():
-            u.copy_(distribution.within(u))
-    return u.detach()
-
-
-def ramp(done: float) -> float:
-    """Return the share of the learning rate at this share of the steps: up in the first 5 %, down in the last 25 %."""
-    rise, fall = min(1.0, done / RISE), min(1.0, (1 - done) / FALL)
-    return rise * (0.5 - 0.5 * math.cos(math.pi * fall))

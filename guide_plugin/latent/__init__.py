@@ -1,0 +1,1 @@
+"""Where codes lie, and how one is sought."""
