@@ -27,6 +27,7 @@ from guide_plugin.operator import Embedder, Losses, Networks, Subject
 from guide_plugin.recipe import Audit
 from guide_plugin.report.findings import Findings, PhotoFigures, SubjectFigures
 from guide_plugin.report.recovery_figures import RecoveryFigures
+from guide_plugin.vision.centring import Centring
 
 PATH_DIRECTIONS = 8
 
@@ -60,8 +61,9 @@ class Examination:
     Attributes:
         subject: None where nobody is named: then only everybody else is measured.
         networks: what the attacker has: the perceptual network and the recogniser that trained.
-        judge: what every similarity is measured with.
+        judge: what every similarity is measured with, centred where that is called for.
         seed: where the random draws of the audit start, none of which the training used.
+        centring: how alike random people look in the judge's own embeddings; None where nobody measured it.
     """
 
     before: Adapter
@@ -73,6 +75,7 @@ class Examination:
     judge: Embedder
     seed: int
     watcher: Watcher
+    centring: Centring | None = None
 
     def __post_init__(self) -> None:
         self.effort = effort(self.spec)
@@ -91,7 +94,7 @@ class Examination:
             self.before, self.after, people, frontal(self.before, len(people)), self.judge, self.networks.perceptual
         )
         same = same_person_similarities(self.before, people, compared.before, self.judge, self.rng)
-        reference = make_reference(compared.before, same, self.spec.rules.false_accept)
+        reference = make_reference(compared.before, same, self.spec.rules.false_accept, self.centring)
         findings = Findings(
             level="full" if self.spec.level == "full" else "quick",
             seconds=0.0,
