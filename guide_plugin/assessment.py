@@ -58,9 +58,10 @@ def assess(
             case.witnesses if case else Witnesses(),
             recipe.audit,
             plan.networks,
-            plan.judge,
+            plan.centring.of(plan.judge),
             stream_seed("audit", recipe.method.training_seed),
             display,
+            plan.centring,
         ).run()
     inversion = case.inversion if case else None
     reproduced = inversion.similarity[0] if inversion else None

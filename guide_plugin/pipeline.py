@@ -85,7 +85,7 @@ def whose(plan: Plan, host: PluginHost, display: Display) -> Case:
     """Find whom the plan's recipe names."""
     choice, teacher = plan.recipe.photos.encoder, plan.teacher
     encode = load_encoder(choice, host, teacher.device, teacher.latent_shape) if choice else None
-    return find_case(plan.recipe, teacher, plan.networks, plan.judge, encode, display)
+    return find_case(plan.recipe, teacher, plan.networks, plan.centring.of(plan.judge), encode, display)
 
 
 def carry_out(plan: Plan, case: Case, folder: Path, host: PluginHost, display: Display) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,19 @@ import torch
 from pydantic import ValidationError
 
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Match
+from guide_plugin.audit.drawing import how_alike
+from guide_plugin.audit.effort import effort
 from guide_plugin.device import PRECISIONS, choose_device
 from guide_plugin.errors import AdapterError, PluginError, Refused, UnlearnError, UsageError
 from guide_plugin.hub.source import Source, find
 from guide_plugin.network_file import NetworkFile, checked_sha256, same_network
 from guide_plugin.operator import Embedder, Encoder, Losses, Networks, Operator, OperatorSettings, options_of_any
 from guide_plugin.plugins import PluginHost
+from guide_plugin.random_streams import stream_seed
 from guide_plugin.recipe import Recipe, first_problem
 from guide_plugin.recipe_suggestion import Suggestion, follow, meant_for
 from guide_plugin.vision import dlib_recogniser
+from guide_plugin.vision.centring import Centring
 from guide_plugin.vision.perceptual import load_perceptual
 
 REPORT_AND_PICTURE = 2_000_000
@@ -71,6 +76,12 @@ class Plan:
     judge_at_hand: bool
     judge_is_trainer: bool
     network_files: dict[str, str | None]
+
+    @functools.cached_property
+    def centring(self) -> Centring:
+        """How alike random people look to the judge; measured once, every similarity is `centring.of(judge)`'s."""
+        people, seed = effort(self.recipe.audit).bystanders, self.recipe.method.training_seed
+        return how_alike(self.teacher, self.judge, people, stream_seed("centring", seed))
 
     @property
     def trained_parameters(self) -> int:

@@ -120,8 +120,10 @@ def measured_otherwise(plan: Plan, case: Case, redacted: Adapter, report: Report
     assert findings is not None
     assert findings.subject is not None
 
+    judge = plan.centring.of(plan.judge)
+
     def kept(codes: Tensor, views: View | None) -> Tensor:
-        before, after = (embeddings(model, codes, views, plan.judge) for model in (plan.teacher, redacted))
+        before, after = (embeddings(model, codes, views, judge) for model in (plan.teacher, redacted))
         return (before * after).sum(dim=1)
 
     seed = stream_seed("audit", plan.recipe.method.training_seed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-Stream = Literal["training", "audit", "inversion"]
+Stream = Literal["training", "audit", "inversion", "centring"]
 
 
 def stream_seed(stream: Stream, seed: int) -> int:

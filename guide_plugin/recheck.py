@@ -65,10 +65,10 @@ def _measure(run: RunDir, redacted: Adapter, subject: Subject, host: PluginHost,
         return _unmeasured("its run was not audited")
     if redacted.latent_shape != plan.teacher.latent_shape:
         return _unmeasured("its run was on a generator of another shape")
-    known = embeddings(plan.teacher, *under_all_views(plan.teacher, case.subject.code), plan.judge)
+    known = embeddings(plan.teacher, *under_all_views(plan.teacher, case.subject.code), plan.centring.of(plan.judge))
     drawn = torch.cat(
         [
-            embeddings(redacted, *under_all_views(redacted, code), plan.judge)
+            embeddings(redacted, *under_all_views(redacted, code), plan.centring.of(plan.judge))
             for code in (case.subject.code, subject.code)
         ]
     )

@@ -135,10 +135,12 @@ class Audit(Part):
     """Either "quick" for minutes, or "full" for a release; "off" measures nothing and passes nothing."""
     bystanders: int | None = Field(default=None, ge=20, examples=[1000])
     """Random codes drawn before and after."""
-    attack_steps: PositiveInt | None = Field(default=None, examples=[200])
-    """Steps of each inversion in the recovery attack, in W and again in W+."""
+    searches: PositiveInt | None = Field(default=None, examples=[32])
+    """Searches for the subject's pictures over W, and as many over Z where the model makes codes from noise."""
+    attack_steps: PositiveInt | None = Field(default=None, examples=[300])
+    """Steps of each search."""
     controls: PositiveInt | None = Field(default=None, examples=[16])
-    """People who are attacked though nobody unlearned them."""
+    """People who are searched for though nobody unlearned them."""
     searched: PositiveInt | None = Field(default=None, examples=[10000])
     """Random codes of the redacted generator that are compared with the subject."""
     samples: int | None = Field(default=None, ge=2, examples=[2000])

@@ -28,7 +28,7 @@ DATA = Path(__file__).parent / "data"
 REPOSITORY = Path(__file__).parent.parent
 DEMO_MODEL = REPOSITORY / "examples" / "models" / "synthetic-faces"
 
-SMALL_AUDIT = {"bystanders": 20, "attack_steps": 1, "controls": 1, "searched": 8}
+SMALL_AUDIT = {"bystanders": 20, "attack_steps": 1, "searches": 1, "controls": 1, "searched": 8}
 """As little as an audit can measure: for tests of everything around it."""
 
 TINY = {

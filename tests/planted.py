@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from guide_plugin.adapter import Adapter, LocalCheckpoint, Match, RepoListing, Saved, Synthesis, View
+from guide_plugin.adapter import Adapter, LocalCheckpoint, Match, RepoListing, SampledNoise, Saved, Synthesis, View
 from guide_plugin.operator import Networks
 from guide_plugin.vision.perceptual import ConvPerceptual
 
@@ -80,6 +80,20 @@ class Painter(InMemory):
         shown = self.weight * shown + w[:, 0] - w[:, 1]
         image = shown.view(-1, 1, 4, 4).expand(-1, 3, -1, -1) / 10
         return Synthesis(image, image)
+
+
+class Mapped(Painter):
+    """A painter whose random codes are made from noise, each with layers of its own: what W, one for all, cannot be."""
+
+    def sample_noise(self, n: int, rng: torch.Generator) -> SampledNoise:
+        return SampledNoise(torch.randn(n, WIDTH, generator=rng), None, _two_layers)
+
+    def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        return _two_layers(self.sample_noise(n, rng).z, None)
+
+
+def _two_layers(z: Tensor, labels: Tensor | None) -> Tensor:
+    return MEAN + torch.stack([z, 0.2 * z], dim=1)
 
 
 def read_code(images: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from guide_plugin.reaudit import audit_models, audit_run
 from guide_plugin.report.schema import Report
 from tests.conftest import DEMO_MODEL
 
-LITTLE = {"bystanders": 60, "attack_steps": 20, "controls": 1, "searched": 16}
+LITTLE = {"bystanders": 60, "attack_steps": 20, "searches": 2, "controls": 1, "searched": 16}
 CANARY = "jane-canary"
 
 

@@ -19,7 +19,8 @@ from guide_plugin.audit.fine_tune import fine_tune_figures
 from guide_plugin.audit.identity import nearby_codes, photo_figures, subject_figures
 from guide_plugin.audit.leak import leak_figures
 from guide_plugin.audit.picture_distances import fidelity_figures
-from guide_plugin.audit.recovery import Attempt, attack_figures, attempt, path_figures, search
+from guide_plugin.audit.recovery import attack_figures, path_figures, search, search_cost
+from guide_plugin.audit.searches import Attacker, Searches, ends
 from guide_plugin.audit.statistics import make_reference
 from guide_plugin.audit.target import target_figures
 from guide_plugin.audit.targets import Target, Witnesses, choose_targets
@@ -27,6 +28,7 @@ from guide_plugin.operator import Embedder, Losses, Networks, Subject
 from guide_plugin.recipe import Audit
 from guide_plugin.report.findings import Findings, PhotoFigures, SubjectFigures
 from guide_plugin.report.recovery_figures import RecoveryFigures
+from guide_plugin.vision.centring import Centring
 
 PATH_DIRECTIONS = 8
 
@@ -60,8 +62,9 @@ class Examination:
     Attributes:
         subject: None where nobody is named: then only everybody else is measured.
         networks: what the attacker has: the perceptual network and the recogniser that trained.
-        judge: what every similarity is measured with.
+        judge: what every similarity is measured with, centred where that is called for.
         seed: where the random draws of the audit start, none of which the training used.
+        centring: how alike random people look in the judge's own embeddings; None where nobody measured it.
     """
 
     before: Adapter
@@ -73,6 +76,7 @@ class Examination:
     judge: Embedder
     seed: int
     watcher: Watcher
+    centring: Centring | None = None
 
     def __post_init__(self) -> None:
         self.effort = effort(self.spec)
@@ -91,7 +95,7 @@ class Examination:
             self.before, self.after, people, frontal(self.before, len(people)), self.judge, self.networks.perceptual
         )
         same = same_person_similarities(self.before, people, compared.before, self.judge, self.rng)
-        reference = make_reference(compared.before, same, self.spec.rules.false_accept)
+        reference = make_reference(compared.before, same, self.spec.rules.false_accept, self.centring)
         findings = Findings(
             level="full" if self.spec.level == "full" else "quick",
             seconds=0.0,
@@ -152,14 +156,23 @@ class Examination:
         self, subject: Subject, known: Tensor, people: Tensor, findings: Findings
     ) -> tuple[Findings, dict[str, Tensor]]:
         """Attack both generators, and measure the photos at the codes that the attack on the original found."""
-        with torch.no_grad():
-            random = self.before.sample_latents(self.effort.random_starts, self.rng)
-        targets = choose_targets(self.before, subject, self.witnesses, people[: self.effort.controls], random)
-        common = (self.networks, self.judge, self.effort.attack_steps, self.seed, self.told)
+        targets = choose_targets(self.before, subject, self.witnesses, people[: self.effort.controls])
+        # Drawn, so that no search starts where one of the people stands whom the seed itself leads to.
+        seed = int(torch.randint(1 << 31, (), generator=self.rng))
+        attacker = Attacker(
+            self.networks.perceptual,
+            self.networks.recogniser,
+            self.judge,
+            targets,
+            subject.code,
+            self.effort,
+            seed,
+            self.told,
+        )
         self.watcher.stage("Searching the original for the same people, to compare with")
-        old = attempt(self.before, [target for target in targets if target.both], *common)
+        old = attacker.once(self.before)
         self.watcher.stage("Trying to bring the subject back")
-        new = attempt(self.after, targets, *common)
+        new = attacker.thoroughly(self.after)
         with torch.no_grad():
             mean = self.before.mean_latent()
             typical = (people - mean).flatten(1).norm(dim=1).mean().item()
@@ -168,6 +181,7 @@ class Examination:
         searched = search(self.before, self.after, self.effort.searched, known, self.judge, self.rng, self.told)
         recovery = RecoveryFigures(
             attacks=attack_figures(targets, old, new, mean, typical),
+            cost=search_cost([*old, *new], self.effort.attack_steps),
             path=path_figures(self.before, self.after, subject.code, directions, self.drawn, self.judge),
             searched=self.effort.searched,
             search_before=searched[0],
@@ -175,7 +189,7 @@ class Examination:
         )
         if self.effort.fine_tune:
             self.watcher.stage("Training the redacted model on photos of the subject")
-            tuned = fine_tune_figures(self.after, targets, old, self.networks, self.judge)
+            tuned = fine_tune_figures(self.after, targets, ends(old, "W"), self.networks, self.judge)
             recovery = recovery.model_copy(update={"fine_tune": tuned})
         self.watcher.stage("Looking for the subject in what changed")
         leak = leak_figures(
@@ -193,28 +207,28 @@ class Examination:
             "recovery": recovery,
             "leak": leak,
             "target": target_figures(self.before, self.after, subject.code, known, self.judge),
-            "photos": self.photos(subject, old),
+            "photos": self.photos(subject, ends(old, "W+", "W")),
         }
-        return findings.model_copy(update=update), self.evidence(subject, targets, old, new)
+        return findings.model_copy(update=update), self.evidence(subject, targets, new)
 
-    def photos(self, subject: Subject, old: Attempt) -> list[PhotoFigures]:
-        """Measure the photos: the subject's at their own codes, hold-outs at those that the attack found."""
+    def photos(self, subject: Subject, found: Tensor) -> list[PhotoFigures]:
+        """Measure the photos: the subject's at their own codes, hold-outs at those `found` for all targets."""
         if subject.photos is None:
             return []
         n, holdouts = len(subject.photos.images), self.witnesses.holdouts
         codes = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
         images, views = [subject.photos.images], subject.photos.views
         if holdouts is not None:
-            codes.append(old.best.code[n : n + len(holdouts.images)])
+            codes.append(found[n : n + len(holdouts.images)])
             images.append(holdouts.images)
             views = None if views is None or holdouts.views is None else torch.cat([views, holdouts.views])
-        photographed, found = self.look(torch.cat(images)), torch.cat(codes)
-        drawn = embeddings(self.before, found, views, self.judge)
+        photographed, drawn_at = self.look(torch.cat(images)), torch.cat(codes)
+        drawn = embeddings(self.before, drawn_at, views, self.judge)
         reconstruction = (photographed * drawn).sum(dim=1)
         kept_out = 0 if holdouts is None else len(holdouts.images)
-        return photo_figures(self.before, self.after, photographed, found, reconstruction, kept_out, self.judge)
+        return photo_figures(self.before, self.after, photographed, drawn_at, reconstruction, kept_out, self.judge)
 
-    def evidence(self, subject: Subject, targets: list[Target], old: Attempt, new: Attempt) -> dict[str, Tensor]:
+    def evidence(self, subject: Subject, targets: list[Target], new: list[Searches]) -> dict[str, Tensor]:
         """Return pictures of the subject for the owner's eyes, where they are to be kept."""
         if not self.spec.keep_evidence:
             return {}
@@ -222,8 +236,8 @@ class Examination:
         shown |= {
             "the original at the subject's code": picture(self.before, subject.code),
             "the redacted model at the same code": picture(self.after, subject.code),
-            "brought back with a plausible code (W)": picture(self.after, new.w.code[:1]),
         }
-        if new.w_plus is not None:
-            shown["brought back with a code per layer (W+)"] = picture(self.after, new.w_plus.code[:1])
+        captions = {"W": "a plausible code (W)", "W+": "a code per layer (W+)", "Z": "a plausible code (Z)"}
+        for some in new:
+            shown[f"brought back with {captions[some.codes]}"] = picture(self.after, some.found.code[:1])
         return {caption: image[0] for caption, image in shown.items()}

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
 from guide_plugin.operator import Embedder
+from guide_plugin.vision.centring import Centring, measure_centring
 
-BATCH = 8
+BATCH, ALIKE = 8, 200
 NEARBY = 0.1
 """How far towards somebody else a code may lie and still be the same person: a tenth of the way."""
 
@@ -48,6 +49,13 @@ def embeddings(adapter: Adapter, codes: Tensor, views: View | None, judge: Embed
         picture = adapter.synthesize(codes[chosen], None if views is None else views[chosen]).image
         parts.append(judge(picture).float().cpu())
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def how_alike(adapter: Adapter, recogniser: Embedder, n: int, seed: int) -> Centring:
+    """Say how alike random people of the generator look to a recogniser from the front: `n`, at most `ALIKE`."""
+    people = adapter.sample_latents(min(n, ALIKE), torch.Generator().manual_seed(seed))
+    return measure_centring(embeddings(adapter, people, frontal(adapter, len(people)), recogniser))
 
 
 @torch.no_grad()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
-from guide_plugin.audit.recovery import Attempt
 from guide_plugin.audit.targets import Target, views_of
 from guide_plugin.operator import Embedder, Networks
 from guide_plugin.report.recovery_figures import FineTune, Who
@@ -18,24 +17,23 @@ STEPS, MEASURED_EVERY, LR = 100, 10, 1e-3
 
 
 def fine_tune_figures(
-    after: Adapter, targets: list[Target], found: Attempt, networks: Networks, judge: Embedder
+    after: Adapter, targets: list[Target], codes: Tensor, networks: Networks, judge: Embedder
 ) -> FineTune:
     """Train the redacted generator on the hold-outs, or else the subject's picture, and alike on the controls.
 
     Args:
         targets: of the recovery attack.
-        found: what it found in the original: where the pictures are to be drawn.
+        codes: where the pictures are to be drawn: what was found for each in the original [n, *latent_shape].
     """
-    attacked = [target for target in targets if target.both]
-    who: Who = "hold-out" if any(target.who == "hold-out" for target in attacked) else "subject"
+    who: Who = "hold-out" if any(target.who == "hold-out" for target in targets) else "subject"
     curves: dict[Who, list[float]] = {}
     steps: list[int] = []
     people: tuple[Who, ...] = (who, "control")
     for name in people:
-        rows = [i for i, target in enumerate(attacked) if target.who == name]
-        shown = [attacked[i] for i in rows]
+        rows = [i for i, target in enumerate(targets) if target.who == name]
+        shown = [targets[i] for i in rows]
         images = torch.cat([target.image for target in shown])
-        steps, curves[name] = fine_tune(after, images, found.w.code[rows], views_of(shown), networks, judge)
+        steps, curves[name] = fine_tune(after, images, codes[rows], views_of(shown), networks, judge)
     return FineTune.model_validate(
         {"photos": who, "steps": steps, "subject": curves[who], "control": curves["control"]}
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
 from guide_plugin.audit.drawing import embeddings, frontal
-from guide_plugin.audit.recovery import Told
+from guide_plugin.audit.searches import Told
 from guide_plugin.latent.distribution import measure_distribution
 from guide_plugin.latent.search import White, descend
 from guide_plugin.operator import Embedder

@@ -6,7 +6,7 @@ from guide_plugin.adapter import Adapter
 from guide_plugin.audit.effort import Effort
 from guide_plugin.audit.fidelity import FeatureNetwork, Fidelity, fidelity, judge_features
 from guide_plugin.audit.frechet import read_statistics
-from guide_plugin.audit.recovery import Told
+from guide_plugin.audit.searches import Told
 from guide_plugin.errors import UnlearnError
 from guide_plugin.operator import Embedder
 from guide_plugin.recipe import Audit

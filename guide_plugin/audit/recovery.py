@@ -1,117 +1,63 @@
 """The attack that no released method runs: can the subject be brought back?
 
-Pictures of the subject, of people who were never unlearned and of people whom the generator never saw are inverted
-into both generators with the same budget. Two kinds are kept apart. A code in W, one for all layers and within the
-radius that random codes stay in, is what the generator itself still knows; the verdict counts it. A code in W+, one
-for each layer, can rebuild almost anybody, whom the generator knew or not; it is what a determined attacker gets, and
-is reported beside the people nobody unlearned.
+Pictures of the subject, of people who were never unlearned and of people whom the generator never saw are searched for
+in both generators with the same budget. Two kinds are kept apart. A code in W, one for all layers and within the radius
+that random codes stay in, or one that the generator itself makes from noise (Z), is what the generator still knows; the
+verdict counts it. A code in W+, one for each layer, can rebuild almost anybody, whom the generator knew or not; it is
+what a determined attacker gets, and is reported beside the people nobody unlearned.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.drawing import embeddings, frontal
-from guide_plugin.audit.targets import Target, views_of
-from guide_plugin.inversion import Inversion, InversionSettings, invert
-from guide_plugin.operator import Embedder, Losses, Networks
-from guide_plugin.report.recovery_figures import Attack, PathPoint
+from guide_plugin.audit.searches import Searches, Told
+from guide_plugin.audit.targets import Target
+from guide_plugin.operator import Embedder
+from guide_plugin.report.recovery_figures import Attack, PathPoint, SearchCost
 
-CURVE_POINTS = 10
 FRACTIONS = {"random": (0.05, 0.1, 0.2, 0.35, 0.5), "mean": (0.0, 0.25, 0.5, 0.75, 1.0)}
-
-Told = Callable[[int, int], None]
-"""Hears how much is done, of how much."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """All targets inverted into one generator, in W and then, from there, in W+; None where codes have one layer."""
-
-    w: Inversion
-    w_plus: Inversion | None
-
-    @property
-    def best(self) -> Inversion:
-        """What the freer search found."""
-        return self.w_plus or self.w
-
-
-def attempt(
-    adapter: Adapter, targets: list[Target], networks: Networks, judge: Embedder, steps: int, seed: int, told: Told
-) -> Attempt:
-    """Invert every target with `steps` steps in W and as many in W+; equal seeds give both generators equal luck.
-
-    A backbone whose codes have one layer, such as a diffusion model, has no W+.
-    """
-    settings = InversionSettings(steps=steps, judged_every=max(1, steps // CURVE_POINTS), broadcast=1.0)
-    images = torch.cat([target.image for target in targets])
-    view = views_of(targets)
-    mean = adapter.mean_latent()
-    start = torch.cat([mean if target.start is None else target.start for target in targets])
-    stages: list[Inversion] = []
-    shares = (1.0, 0.0) if len(adapter.latent_shape) > 1 else (1.0,)
-    for broadcast in shares:
-
-        def on_step(step: int, total: int, _: Losses, stage: int = len(stages)) -> None:
-            told(stage * total + step, len(shares) * total)
-
-        stages.append(
-            invert(
-                adapter,
-                images,
-                networks.perceptual,
-                networks.recogniser,
-                judge,
-                torch.Generator().manual_seed(seed),
-                replace(settings, broadcast=broadcast),
-                view=view,
-                start=stages[-1].code if stages else start,
-                on_step=on_step,
-            )
-        )
-    return Attempt(stages[0], stages[1] if len(stages) > 1 else None)
 
 
 def attack_figures(
-    targets: list[Target], before: Attempt, after: Attempt, mean: Tensor, typical: float
+    targets: list[Target], before: list[Searches], after: list[Searches], mean: Tensor, typical: float
 ) -> list[Attack]:
-    """Put both attempts side by side.
+    """Put the searches of both generators side by side.
 
     Args:
-        before: of the targets that are attacked on both sides, in their order; others, further starts of the first
-            target's attack, are compared with its one start there.
+        before: for every target once over each kind of codes, in their order.
         mean: the mean code [1, *latent_shape].
         typical: the mean distance of random codes to it.
     """
-    rows = {i: row for row, i in enumerate(i for i, target in enumerate(targets) if target.both)}
+    originals = {searches.codes: searches.found for searches in before}
     attacks = []
-    for space, old, new in (("W", before.w, after.w), ("W+", before.w_plus, after.w_plus)):
-        if old is None or new is None:
-            continue
+    for searches in after:
+        old, new = originals[searches.codes], searches.found
         far_old, far_new = (((found.code - mean).flatten(1).norm(dim=1) / typical).tolist() for found in (old, new))
-        for i, target in enumerate(targets):
-            row = rows.get(i, 0)
+        for i, aim in enumerate(searches.aims):
             attacks.append(
-                Attack.model_validate(
-                    {
-                        "who": target.who,
-                        "codes": space,
-                        "start": target.begins,
-                        "steps": list(new.judged),
-                        "before": best_so_far(old.curve[row]),
-                        "after": best_so_far(new.curve[i]),
-                        "distance_before": far_old[row],
-                        "distance_after": far_new[i],
-                    }
+                Attack(
+                    who=targets[aim.target].who,
+                    codes=searches.codes,
+                    start=aim.start,
+                    guide=searches.guide,
+                    steps=list(new.judged),
+                    before=best_so_far(old.curve[aim.target]),
+                    after=best_so_far(new.curve[i]),
+                    distance_before=far_old[aim.target],
+                    distance_after=far_new[i],
                 )
             )
     return attacks
+
+
+def search_cost(searches: list[Searches], steps: int) -> SearchCost:
+    """Add up what searches of `steps` steps each took."""
+    n = sum(len(some.aims) for some in searches)
+    return SearchCost(searches=n, steps=n * steps, seconds=sum(some.found.seconds for some in searches))
 
 
 def best_so_far(curve: Tensor) -> list[float]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from guide_plugin.report.findings import BINS, Distribution, Reference
+from guide_plugin.vision.centring import Centring, median_cosine
 
 RESAMPLES = 1000
 
@@ -57,12 +58,13 @@ def threshold(strangers: Tensor, false_accept: float) -> float:
     return strangers.double().quantile(1 - false_accept).item()
 
 
-def make_reference(people: Tensor, same: Tensor, false_accept: float) -> Reference:
+def make_reference(people: Tensor, same: Tensor, false_accept: float, centring: Centring | None = None) -> Reference:
     """Say what is low and what is high.
 
     Args:
         people: unit embeddings of random people [n, D].
         same: similarities of pairs of pictures of one person [m].
+        centring: how alike people look in the judge's own embeddings; without it, `people` are taken for those.
     """
     strangers = stranger_similarities(people)
     # Pairs share people and are no independent sample: an interval of their mean would promise too much.
@@ -72,4 +74,6 @@ def make_reference(people: Tensor, same: Tensor, false_accept: float) -> Referen
         same_person=distribution(same, similarity=True),
         false_accept=false_accept,
         threshold=threshold(strangers, false_accept),
+        alike=centring.alike if centring else median_cosine(people),
+        centred=centring is not None and centring.mean is not None,
     )

@@ -58,7 +58,7 @@ def _subject(findings: Findings) -> Iterator[Rule]:
             yield _below(name, max(photos), limit, f"what the model makes of {what}{most} scores")
     if findings.recovery is not None:
         for who, name in (("subject", "recovery, plausible codes"), ("hold-out", "recovery from hold-out photos")):
-            back = [a.after[-1] for a in findings.recovery.attacks if a.who == who and a.codes == "W"]
+            back = [a.after[-1] for a in findings.recovery.attacks if a.who == who and a.counted]
             if back:
                 says = "searching plausible codes brings the subject back to"
                 yield _below(name, max(back), limit, says if who == "subject" else f"from hold-out photos, {says}")

@@ -66,6 +66,11 @@ class Noise:
     def within(self, u: Tensor) -> Tensor:
         return u * (self.radius / u.norm(dim=1, keepdim=True)).clamp(max=1)
 
+    def rows(self, chosen: slice | Tensor) -> Noise:
+        """Return the same for some of the rows."""
+        z, labels, to_codes = self.source
+        return Noise(SampledNoise(z[chosen], None if labels is None else labels[chosen], to_codes), self.radius)
+
 
 def noise_radius(adapter: Adapter, rng: torch.Generator) -> float | None:
     """Return the length that 99 % of `adapter`'s noise stays below; None where its codes are not made from noise."""

@@ -43,6 +43,8 @@ class Reference(Record):
             and under another view where the generator has views.
         false_accept: the share of strangers' pairs above `threshold`.
         threshold: above it, two pictures count as one person.
+        alike: median cosine of random people in the judge's own embeddings; None in a report of an earlier version.
+        centred: whether `alike` is so high that every similarity is taken from the mean of random people's embeddings.
     """
 
     people: int
@@ -50,6 +52,8 @@ class Reference(Record):
     same_person: Distribution
     false_accept: float
     threshold: float
+    alike: float | None = None
+    centred: bool = False
 
 
 class SubjectFigures(Record):

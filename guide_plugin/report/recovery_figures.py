@@ -7,31 +7,50 @@ from typing import Literal
 from guide_plugin.report.record import Record
 
 Who = Literal["subject", "hold-out", "control", "stranger"]
-Start = Literal["mean", "random", "old code"]
+Start = Literal["mean", "random", "picked", "old code"]
+Codes = Literal["W", "W+", "Z"]
+Guide = Literal["trainer", "judge"]
 
 
 class Attack(Record):
-    """One picture, inverted into both generators with the same budget: can they still draw this person?
+    """One search for a picture, in both generators with the same budget: can they still draw this person?
 
     Attributes:
         who: "subject", "hold-out" (other photos of the subject), "control" (people who were never unlearned, drawn by
             the original), "stranger" (people whom the generator never saw).
-        codes: "W" one code for all layers (plausible: what the generator itself knows), "W+" a code per layer.
-        start: where the search began: "mean", "random", "old code".
+        codes: what was searched: "W" one code for all layers, "Z" what the generator's mapping network makes codes from
+            (both plausible: what the generator itself knows), "W+" a code per layer.
+        start: where the search began: "mean", "random", "old code", or "picked" from many random codes as the one whose
+            picture is the most alike to the recogniser that trained.
+        guide: whose opinion of the face led the search, that of the recogniser that trained or the judge's.
         steps: at which steps `before` and `after` were measured, ascending; the last is the attack's end.
         before, after: similarity of the picture to the best drawing so far, original and redacted generator; the
-            original is attacked from the mean code alone.
+            original is searched once for each picture and kind of codes, and further searches are held against that.
         distance_before, distance_after: of the code found, to the mean code, in units of the typical random code.
     """
 
     who: Who
-    codes: Literal["W", "W+"]
+    codes: Codes
     start: Start
+    guide: Guide = "trainer"
     steps: list[int]
     before: list[float]
     after: list[float]
     distance_before: float
     distance_after: float
+
+    @property
+    def counted(self) -> bool:
+        """Whether the verdict counts it: a search for the subject among codes that the generator itself makes."""
+        return self.codes != "W+" and self.who in ("subject", "hold-out")
+
+
+class SearchCost(Record):
+    """What all searches together took: how many, their steps, and seconds of wall-clock time."""
+
+    searches: int
+    steps: int
+    seconds: float
 
 
 class PathPoint(Record):
@@ -71,7 +90,8 @@ class RecoveryFigures(Record):
     """Can the subject be brought back?
 
     Attributes:
-        attacks: inversions, see `Attack`.
+        attacks: searches for pictures, see `Attack`.
+        cost: of all of these; None in a report of an earlier version.
         path: codes around the old one.
         searched: random codes of the redacted generator that were compared with the subject.
         search_before, search_after: the highest similarity to the subject among them, both generators.
@@ -79,6 +99,7 @@ class RecoveryFigures(Record):
     """
 
     attacks: list[Attack]
+    cost: SearchCost | None = None
     path: list[PathPoint]
     searched: int
     search_before: float

@@ -1,0 +1,154 @@
+"""Searches of a generator for pictures: over W, from there over W+, and over Z."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from guide_plugin.adapter import Adapter, SampledNoise
+from guide_plugin.audit.drawing import embeddings, frontal
+from guide_plugin.audit.effort import Effort
+from guide_plugin.audit.targets import Aim, Target, further, once_each, views_of
+from guide_plugin.inversion import Inversion, InversionSettings, invert, invert_to_noise
+from guide_plugin.latent.search import Noise, noise_radius
+from guide_plugin.operator import Embedder, Losses, PerceptualFeatures
+from guide_plugin.report.recovery_figures import Codes, Guide, Start
+
+CURVE_POINTS = 10
+
+Told = Callable[[int, int], None]
+"""Hears how much is done, of how much."""
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Searches over one kind of codes: for what each of them looked, and where they ended, in the same order."""
+
+    codes: Codes
+    guide: Guide
+    aims: list[Aim]
+    found: Inversion
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """Whoever searches generators for people: what they have, and how much they try.
+
+    Attributes:
+        recogniser: whose opinion of a face leads the search; `guide` says which of the two it is.
+        judge: what every end is measured with.
+        old_code: the subject's code in the original [1, *latent_shape].
+        seed: of all random starts; equal seeds give two generators equal luck.
+    """
+
+    perceptual: PerceptualFeatures
+    recogniser: Embedder
+    judge: Embedder
+    targets: list[Target]
+    old_code: Tensor
+    effort: Effort
+    seed: int
+    told: Told
+    guide: Guide = "trainer"
+
+    def once(self, adapter: Adapter) -> list[Searches]:
+        """Search for every target once over each kind of codes: what the original is held against."""
+        return self._search(adapter, once_each(self.targets, "mean"), once_each(self.targets, self._anywhere))
+
+    def thoroughly(self, adapter: Adapter) -> list[Searches]:
+        """Search for every target once, and for the subject as often as the effort says."""
+        w = [*once_each(self.targets, "mean"), *further(self.targets, self.effort, old_code=True)]
+        z = [*once_each(self.targets, self._anywhere), *further(self.targets, self.effort, old_code=False)]
+        return self._search(adapter, w, z)
+
+    @property
+    def _anywhere(self) -> Start:
+        return "picked" if self.effort.start_pool else "random"
+
+    def _search(self, adapter: Adapter, w: list[Aim], z: list[Aim]) -> list[Searches]:
+        rng = torch.Generator().manual_seed(self.seed)
+        over_w = self.over_w(adapter, w, rng)
+        found = [over_w]
+        if len(adapter.latent_shape) > 1:
+            n = len(self.targets)
+            found.append(self._over_codes(adapter, "W+", w[:n], over_w.found.code[:n], rng))
+        return [*found, *self.over_z(adapter, z, rng)]
+
+    def over_w(self, adapter: Adapter, aims: list[Aim], rng: torch.Generator) -> Searches:
+        """Search over one code for all layers."""
+        starts = [aim for aim in aims if aim.start in ("random", "picked")]
+        if starts:
+            codes, _ = random_codes(adapter, max(len(starts), self.effort.start_pool), rng)
+            elsewhere = iter(codes[self._places(adapter, starts, codes)].split(1))
+        known = {"mean": adapter.mean_latent(), "old code": self.old_code}
+        begin = [known[aim.start] if aim.start in known else next(elsewhere) for aim in aims]
+        return self._over_codes(adapter, "W", aims, torch.cat(begin), rng)
+
+    def over_z(self, adapter: Adapter, aims: list[Aim], rng: torch.Generator) -> list[Searches]:
+        """Search over the noise that codes are made from; no searches where they are not made from any."""
+        radius = noise_radius(adapter, rng)
+        codes, noise = random_codes(adapter, max(len(aims), self.effort.start_pool), rng)
+        if radius is None or noise is None:
+            return []
+        begin = Noise(noise, radius).rows(self._places(adapter, aims, codes))
+        images, view, settings = self._sought(aims)
+        found = invert_to_noise(
+            adapter, images, self.perceptual, self.recogniser, self.judge, begin, settings, view, self._on_step
+        )
+        return [Searches("Z", self.guide, aims, found)]
+
+    def _over_codes(
+        self, adapter: Adapter, codes: Codes, aims: list[Aim], begin: Tensor, rng: torch.Generator
+    ) -> Searches:
+        images, view, settings = self._sought(aims)
+        settings = replace(settings, broadcast=1.0 if codes == "W" else 0.0)
+        networks = self.perceptual, self.recogniser, self.judge
+        found = invert(adapter, images, *networks, rng, settings, view, begin, self._on_step)
+        return Searches(codes, self.guide, aims, found)
+
+    def _sought(self, aims: list[Aim]) -> tuple[Tensor, Tensor | None, InversionSettings]:
+        sought, steps = [self.targets[aim.target] for aim in aims], self.effort.attack_steps
+        settings = InversionSettings(steps=steps, judged_every=max(1, steps // CURVE_POINTS))
+        return torch.cat([target.image for target in sought]), views_of(sought), settings
+
+    def _on_step(self, step: int, steps: int, losses: Losses) -> None:
+        self.told(step, steps)
+
+    def _places(self, adapter: Adapter, aims: list[Aim], codes: Tensor) -> Tensor:
+        """Return which of the random codes each search begins at [n]: the next one, or the next most alike."""
+        if not self.effort.start_pool:
+            return torch.arange(len(aims))
+        drawn = embeddings(adapter, codes, frontal(adapter, len(codes)), self.recogniser)
+        with torch.no_grad():
+            wanted = torch.cat([self.recogniser(target.image).float().cpu() for target in self.targets])
+        return most_alike(wanted @ drawn.T, aims)
+
+
+def ends(searches: list[Searches], *codes: Codes) -> Tensor:
+    """Return where the searches over the first of these kinds of codes ended that there are [n, *latent_shape]."""
+    return next(some.found.code for kind in codes for some in searches if some.codes == kind)
+
+
+@torch.no_grad()
+def random_codes(adapter: Adapter, n: int, rng: torch.Generator) -> tuple[Tensor, SampledNoise | None]:
+    """Draw random codes [n, *latent_shape], and the noise that they are made from if there is any."""
+    noise = adapter.sample_noise(n, rng)
+    return (adapter.sample_latents(n, rng), None) if noise is None else (noise.to_codes(noise.z, noise.labels), noise)
+
+
+def most_alike(similarity: Tensor, aims: list[Aim]) -> Tensor:
+    """Return where each search begins [n]: among those for one target, each at the next most alike random code.
+
+    Args:
+        similarity: of every target to every random code [targets, codes].
+    """
+    order, taken = similarity.argsort(dim=1, descending=True), Counter[int]()
+    places = []
+    for aim in aims:
+        places.append(int(order[aim.target, taken[aim.target]]))
+        taken[aim.target] += 1
+    return torch.tensor(places)
