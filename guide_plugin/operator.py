@@ -173,6 +173,10 @@ class Operator(ABC, Generic[SettingsT]):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take back what `state_dict` returned; called after `prepare`, the tensors on the CPU."""
 
+    def finished(self) -> bool:
+        """Say whether further steps would be for nothing; asked after each step. By default all steps are taken."""
+        return False
+
     def pictures_per_step(self) -> int:
         """Return how many pictures a step trains on, for an estimate of its time; GUIDE's five by default.
 

@@ -36,7 +36,7 @@ class Training:
         seconds: wall-clock time of this sitting.
         seconds_per_step: mean over this sitting; None where it took no step.
         losses: every loss term, one value per step.
-        stopped_early: whether `stop_when` ended it.
+        stopped_early: whether `stop_when` or the operator ended it before its last step.
     """
 
     steps: int
@@ -99,6 +99,7 @@ def train(
             history.append(values)
             on_step(done, dict(zip(terms, values.clone().unbind(), strict=True)))
             last = done == operator.settings.steps
+            stopped_early = operator.finished() and not last
             if stop_when and done % EARLY_STOP_EVERY == 0:
                 stopped_early = stop_when()
             if asked_to_stop.is_set() or last or stopped_early or done % checkpoint_every == 0:
