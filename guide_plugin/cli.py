@@ -46,7 +46,7 @@ EPILOG = "Exit codes: 0 done, 2 wrong input, 3 refused, 4 checkpoint and adapter
 @click.option("--config", type=FILE, metavar="FILE", help="A recipe (TOML); options beside it have the last word.")
 @click.option("--output", type=FILE, help="The run folder to make [runs/MODEL-DATE-TIME].")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
-@click.option("--operator", help="The unlearning method [guide].")
+@click.option("--operator", help="The unlearning method [fold]; guide is the paper's.")
 @click.option("--steps", type=click.IntRange(min=1), help="Training steps [the model owner's suggestion, or 1000].")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate [suggestion, or 1e-4].")
 @click.option("--global-weight", type=click.FloatRange(min=0), help="How much keeping everybody else counts [1].")

@@ -13,10 +13,8 @@ from guide_plugin.adapter import Adapter, LocalCheckpoint, Synthesis, View
 from guide_plugin.errors import UsageError
 from guide_plugin.operator import Networks, Subject
 from guide_plugin.operators.guide.draws import Draws
-from guide_plugin.operators.guide.projection import project_off
 from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.operators.guide.unlearning import Guide
-from guide_plugin.operators.losses import Weights
 from guide_plugin.vision.perceptual import load_perceptual
 from guide_plugin.vision.recognition import load_small
 from hub_adapters.checkpoints.model import CONFIG, WEIGHTS
@@ -174,31 +172,3 @@ def test_bf16_stays_close_to_float32(tiny_model: Path) -> None:
     a, b = exact.operator.step()["total"].item(), rough.operator.step()["total"].item()
     assert a != b
     assert b == pytest.approx(a, rel=0.05)
-
-
-def test_projected_gradients_are_those_of_the_two_groups_put_together(tiny_model: Path) -> None:
-    """Preserving alone is the loss without forgetting weights; forgetting is the rest of the plain gradient."""
-    scene = Scene(tiny_model, global_weight=20)
-    for _ in range(20):
-        scene.operator.step()
-    draws = scene.operator.sampler.draw()
-    both = scene.gradients(draws)
-    scene.operator.settings = scene.operator.settings.model_copy(update={"project_conflicts": True})
-    projected = scene.gradients(draws)
-    scene.operator.weights = Weights(0.0, 0.0, 0.0)
-    preserving = scene.gradients(draws)
-    forgetting = [b - p for b, p in zip(both, preserving, strict=True)]
-    conflict = sum((f * p).sum() for f, p in zip(forgetting, preserving, strict=True)).item()
-    assert conflict < 0
-    expected = project_off(forgetting, preserving)
-    for ours, f, p in zip(projected, expected, preserving, strict=True):
-        assert torch.allclose(ours, f + p, rtol=1e-3, atol=1e-5)
-    assert scene.counted[0].drawn == (20 + 3) * 5
-
-
-def test_lookalikes_take_the_place_of_random_bystanders(tiny_model: Path) -> None:
-    operator = Scene(tiny_model, bystanders=5, lookalikes=2, alias_similarity=0.99).operator
-    drawn = operator.sampler.draw().w_g
-    assert len(drawn) == 5
-    is_lookalike = [any(torch.equal(w, other) for other in operator.sampler.lookalikes) for w in drawn]
-    assert is_lookalike == [False, False, False, True, True]

@@ -85,8 +85,8 @@ def test_distance_has_the_analytic_value() -> None:
     red, green = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
     red[:, 0], green[:, 1] = 1, 1
     networks = Networks(ConvPerceptual([4]), MeanColour(), torch.float32)
-    a = look(Synthesis(red, torch.full((1, 2, 4, 4), 3.0)), networks, 1, 1)
-    b = look(Synthesis(green, torch.full((1, 2, 4, 4), 1.0)), networks, 1, 1)
+    a = look(Synthesis(red, torch.full((1, 2, 4, 4), 3.0)), networks, 1)
+    b = look(Synthesis(green, torch.full((1, 2, 4, 4), 1.0)), networks, 1)
     apart = distance(a, b)
     assert apart.mse.item() == pytest.approx(4.0)
     assert apart.id.item() == pytest.approx(1.0)
@@ -98,10 +98,10 @@ def test_distance_has_the_analytic_value() -> None:
 def test_identity_is_compared_for_the_first_k_alone() -> None:
     networks = Networks(ConvPerceptual([4]), MeanColour(), torch.float32)
     pictures = Synthesis(torch.rand(5, 3, 8, 8), torch.rand(5, 2, 8, 8))
-    seen = look(pictures, networks, 3, 3)
+    seen = look(pictures, networks, 3)
     apart = distance(seen, seen)
     assert [len(part) for part in apart] == [3, 5, 3]
-    assert [len(part) for part in distance(look(pictures, networks, 0, 0), look(pictures, networks, 0, 0))] == [0, 5, 0]
+    assert [len(part) for part in distance(look(pictures, networks, 0), look(pictures, networks, 0))] == [0, 5, 0]
 
 
 def test_joined_looks_equal_one_look() -> None:
@@ -109,9 +109,9 @@ def test_joined_looks_equal_one_look() -> None:
     nn.init.constant_(perceptual.convs[0].bias, 5.0)  # no dead features, whose direction would be rounding alone
     networks = Networks(perceptual, MeanColour(), torch.float32)
     images, features = torch.rand(4, 3, 8, 8), torch.rand(4, 2, 8, 8)
-    whole = look(Synthesis(images, features), networks, 2, 2)
-    first = look(Synthesis(images[:1], features[:1]), networks, 1, 1)
-    parts: Look = join(first, look(Synthesis(images[1:], features[1:]), networks, 1, 1))
+    whole = look(Synthesis(images, features), networks, 2)
+    first = look(Synthesis(images[:1], features[:1]), networks, 1)
+    parts: Look = join(first, look(Synthesis(images[1:], features[1:]), networks, 1))
     assert torch.equal(whole.embedding, parts.embedding)
     assert torch.equal(whole.features, parts.features)
     assert all(torch.allclose(a, b) for a, b in zip(whole.perceptual, parts.perceptual, strict=True))

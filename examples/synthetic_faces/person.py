@@ -12,6 +12,14 @@ from PIL import Image
 from .portraits import as_bytes, codes, draw
 
 
+def write_pictures(folder: Path, seed: int, pictures: int) -> None:
+    """Write pictures of the person of a seed into a new folder: 0.png, 1.png, …."""
+    numbers = codes(1, pictures, torch.Generator().manual_seed(seed))[0]
+    folder.mkdir(parents=True)
+    for i, picture in enumerate(as_bytes(draw(numbers)).permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(picture).save(folder / f"{i}.png")
+
+
 def main() -> None:
     """Write the pictures into a new folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -19,10 +27,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1000, help="which person")
     options = parser.parse_args()
-    numbers = codes(1, options.pictures, torch.Generator().manual_seed(options.seed))[0]
-    options.folder.mkdir(parents=True)
-    for i, picture in enumerate(as_bytes(draw(numbers)).permute(0, 2, 3, 1).numpy()):
-        Image.fromarray(picture).save(options.folder / f"{i}.png")
+    write_pictures(options.folder, options.seed, options.pictures)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ def comparison_lines(comparison: Comparison, record: Path, picture: Path) -> str
     facts.append(("networks", f"{comparison.trainer} trained, {comparison.judge} judged"))
     facts += [("record", str(record)), ("picture", str(picture))]
     width = max(len(name) for name, _ in facts) + GAP
-    return "\n".join(["", *_aligned(grid), "", *(f"{name:<{width}}{text}" for name, text in facts)])
+    return "\n".join(["", *aligned(grid), "", *(f"{name:<{width}}{text}" for name, text in facts)])
 
 
-def _aligned(grid: list[list[str]]) -> Iterator[str]:
+def aligned(grid: list[list[str]]) -> Iterator[str]:
     """Yield the lines of a table, its first column to the left, the others to the right."""
     first, *others = (max(map(len, column)) for column in zip(*grid, strict=True))
     for label, *cells in grid:

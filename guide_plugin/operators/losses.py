@@ -21,7 +21,7 @@ class Look(NamedTuple):
     Attributes:
         features: the backbone's features of the first k pictures [k, …].
         perceptual: the perceptual network's feature maps of all pictures, each [n, …].
-        embedding: the recogniser's unit embeddings [k, D] of as many pictures, or [n, D] of all.
+        embedding: the recogniser's unit embeddings of the first k pictures [k, D].
     """
 
     features: Tensor
@@ -29,12 +29,12 @@ class Look(NamedTuple):
     embedding: Tensor
 
 
-def look(synthesis: Synthesis, networks: Networks, k: int, recognised: int) -> Look:
-    """Show pictures to the frozen networks, each picture once; the first `recognised` ≥ k to the recogniser too."""
+def look(synthesis: Synthesis, networks: Networks, k: int) -> Look:
+    """Show pictures to the frozen networks, each picture once; the first k to the recogniser too."""
     return Look(
         synthesis.features[:k],
         networks.perceptual.features(synthesis.image),
-        networks.recogniser(synthesis.image[:recognised]) if recognised else synthesis.image.new_zeros(0, 1),
+        networks.recogniser(synthesis.image[:k]) if k else synthesis.image.new_zeros(0, 1),
     )
 
 
@@ -50,8 +50,7 @@ def join(a: Look, b: Look) -> Look:
 class Distance(NamedTuple):
     """The parts of `D(a→b)` per picture, unweighted: LPIPS [n], and of the first k pictures also 1 - cosine and MSE.
 
-    The published global loss compares its pictures with LPIPS alone; that is why they come after the first k. Where
-    their identity counts too, 1 - cosine is of all pictures.
+    The published global loss compares its pictures with LPIPS alone; that is why they come after the first k.
     """
 
     mse: Tensor

@@ -76,7 +76,7 @@ class Baseline(Operator[BaselineSettings]):
             self.student.device.type, self.networks.precision, enabled=self.networks.precision != torch.float32
         ):
             target = self.look_at_target(view)
-            apart = distance(look(self.student.synthesize(self.w_u, view), self.networks, 1, 1), target)
+            apart = distance(look(self.student.synthesize(self.w_u, view), self.networks, 1), target)
         apart.total(self.weights).backward()
         return Distance(*(part.detach() for part in apart))
 
@@ -84,7 +84,7 @@ class Baseline(Operator[BaselineSettings]):
     def look_at_target(self, view: View | None) -> Look:
         """Look at the teacher's picture of the mean code; where there are no views, once a run."""
         if self.target_look is None or view is not None:
-            self.target_look = look(self.teacher.synthesize(self.w_t, view), self.networks, 1, 1)
+            self.target_look = look(self.teacher.synthesize(self.w_t, view), self.networks, 1)
         return self.target_look
 
     def state_dict(self) -> dict[str, Tensor]:

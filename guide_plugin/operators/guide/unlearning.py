@@ -34,13 +34,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guide_plugin.adapter import Adapter, Synthesis, View
+from guide_plugin.adapter import Adapter, View
 from guide_plugin.operator import Losses, Networks, Operator, Subject
 from guide_plugin.operators.adam import adam_state, make_adam, restore_adam
-from guide_plugin.operators.guide.aliases import aliases_of, appearance
 from guide_plugin.operators.guide.draws import Draws, Sampler
-from guide_plugin.operators.guide.lookalikes import find_lookalikes
-from guide_plugin.operators.guide.projection import project_off
 from guide_plugin.operators.guide.settings import GuideSettings
 from guide_plugin.operators.guide.target import (
     PAPER_ALPHA_MAX,
@@ -81,14 +78,7 @@ class Guide(Operator[GuideSettings]):
         self.weights = Weights(s.features_weight, s.perceptual_weight, s.identity_weight)
         self.micro_batch = s.micro_batch or self.fastest_micro_batch()
         self.target_look: Look | None = None
-        self.aliases = aliases_of(subject, teacher, networks.recogniser, s, rng)
-        lookalikes: Tensor | None = None
-        if s.lookalikes:
-            seen = appearance(subject, teacher, networks.recogniser)
-            lookalikes = find_lookalikes(teacher, *seen, networks.recogniser, rng, s.alias_similarity)
-        self.sampler = Sampler(teacher, s, rng, self.alpha_max, self.aliases, lookalikes)
-        self.done = 0
-        self.trained = [parameter for _, parameter in student.trainable_parameters()]
+        self.sampler = Sampler(teacher, s, rng, self.alpha_max)
         self.optimizer = make_adam(student, s.lr)
 
     @torch.no_grad()
@@ -103,8 +93,7 @@ class Guide(Operator[GuideSettings]):
         return max(1, min(pictures, CPU_PIXELS // pixels))
 
     def pictures_per_step(self) -> int:
-        s = self.settings
-        return 1 + s.neighbours + s.bystanders + (s.aliases_per_step if s.aliases else 0)
+        return 1 + self.settings.neighbours + self.settings.bystanders
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -112,7 +101,6 @@ class Guide(Operator[GuideSettings]):
             "alpha_max": self.alpha_max,
             "mean_distance": self.scale,
             "subject_distance": self.subject_distance,
-            "aliases": 0 if self.aliases is None else len(self.aliases),
         }
 
     def step(self) -> Losses:
@@ -130,73 +118,44 @@ class Guide(Operator[GuideSettings]):
                     raise
             # Outside the handler, which holds on to the failed pass's tensors.
             self.micro_batch = (self.micro_batch + 1) // 2
-        if self.settings.lr_decay:
-            share = 0.5 + 0.5 * math.cos(math.pi * self.done / self.settings.steps)
-            self.optimizer.param_groups[0]["lr"] = self.settings.lr * share
         self.optimizer.step()
-        self.done += 1
         return self.named_terms(parts)
 
     def backward(self, draws: Draws) -> Distance:
-        """Add the gradients of one step's loss to the student's; return its parts per picture, detached."""
+        """Add the gradients of one step's loss to the student's, by micro-batches; return its parts, detached."""
         offsets = neighbour_offsets(self.w_u, draws.w_r, draws.alpha)
-        if draws.aliases is not None:
-            offsets = torch.cat([offsets, draws.aliases - self.w_u])
         students = torch.cat([self.w_u, (self.w_u + offsets).to(self.w_u.dtype), draws.w_g])
         teachers = torch.cat([self.w_t, (self.w_t + offsets).to(self.w_u.dtype), draws.w_g])
-        compared, view = 1 + len(offsets), draws.view
-        if not self.settings.project_conflicts:
-            return self.accumulate(students, teachers, compared, view)
-        changed = self.accumulate(students[:compared], teachers[:compared], compared, view)
-        forgetting = self.take_gradients()
-        kept = self.accumulate(students[compared:], teachers[compared:], 0, view)
-        preserving = self.take_gradients()
-        for parameter, f, p in zip(self.trained, project_off(forgetting, preserving), preserving, strict=True):
-            parameter.grad = f + p
-        return Distance(*(torch.cat(parts) for parts in zip(changed, kept, strict=True)))
-
-    def take_gradients(self) -> list[Tensor]:
-        """Return the gradients gathered so far, and begin anew."""
-        taken = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.trained]
-        self.optimizer.zero_grad()
-        return taken
-
-    def accumulate(self, students: Tensor, teachers: Tensor, compared: int, view: View | None) -> Distance:
-        """Add the gradients of codes against their teacher's, the first `compared` in full, a micro-batch at a time."""
         chunks = []
         for start in range(0, len(students), self.micro_batch):
             chosen = slice(start, start + self.micro_batch)
-            k = max(0, min(compared - start, self.micro_batch))
+            k = max(0, min(1 + len(offsets) - start, self.micro_batch))
             with torch.autocast(
                 self.student.device.type, self.networks.precision, enabled=self.networks.precision != torch.float32
             ):
-                target = self.look_at_teacher(teachers[chosen], view, k, holds_target=start == 0 < k)
-                drawn = self.student.synthesize(students[chosen], _for_each(view, students[chosen]))
-                apart = distance(self.look(drawn, k), target)
-            self.loss(apart, k).backward()
+                target = self.look_at_teacher(teachers[chosen], draws.view, k, holds_target=start == 0)
+                drawn = self.student.synthesize(students[chosen], _for_each(draws.view, students[chosen]))
+                apart = distance(look(drawn, self.networks, k), target)
+            self.loss(apart).backward()
             chunks.append(Distance(*(part.detach() for part in apart)))
         return Distance(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
 
-    def loss(self, apart: Distance, k: int) -> Tensor:
-        """Return local + adjacency loss of the first `k` pictures plus the weighted global loss of the others."""
-        local_and_adjacency = apart._replace(lpips=apart.lpips[:k], id=apart.id[:k]).total(self.weights)
-        kept = apart.lpips[k:].sum() + self.settings.bystander_identity_weight * apart.id[k:].sum()
-        return local_and_adjacency + self.settings.global_weight * kept
-
-    def look(self, drawn: Synthesis, k: int) -> Look:
-        """Look at pictures, the first `k` of them in full; at the identity of all where bystanders' counts."""
-        return look(drawn, self.networks, k, len(drawn.image) if self.settings.bystander_identity_weight else k)
+    def loss(self, parts: Distance) -> Tensor:
+        """Return the local and adjacency loss of the first k pictures plus the weighted global loss of the others."""
+        k = len(parts.mse)
+        local_and_adjacency = parts._replace(lpips=parts.lpips[:k]).total(self.weights)
+        return local_and_adjacency + self.settings.global_weight * parts.lpips[k:].sum()
 
     @torch.no_grad()
     def look_at_teacher(self, codes: Tensor, view: View | None, k: int, holds_target: bool) -> Look:
         """Look at the teacher's pictures of `codes`; the target itself, first of its chunk, is looked at once a run."""
         if not holds_target or view is not None:
-            return self.look(self.teacher.synthesize(codes, _for_each(view, codes)), k)
+            return look(self.teacher.synthesize(codes, _for_each(view, codes)), self.networks, k)
         if self.target_look is None:
-            self.target_look = self.look(self.teacher.synthesize(codes[:1]), 1)
+            self.target_look = look(self.teacher.synthesize(codes[:1]), self.networks, 1)
         if len(codes) == 1:
             return self.target_look
-        return join(self.target_look, self.look(self.teacher.synthesize(codes[1:]), k - 1))
+        return join(self.target_look, look(self.teacher.synthesize(codes[1:]), self.networks, k - 1))
 
     def named_terms(self, parts: Distance) -> Losses:
         """Return the loss terms of a step by name, unweighted and summed over pictures, and their weighted total."""
@@ -207,18 +166,16 @@ class Guide(Operator[GuideSettings]):
             "local_id": parts.id[0],
             "adjacency_mse": parts.mse[1:].sum(),
             "adjacency_lpips": parts.lpips[1:k].sum(),
-            "adjacency_id": parts.id[1:k].sum(),
+            "adjacency_id": parts.id[1:].sum(),
             "global_lpips": parts.lpips[k:].sum(),
-            **({"global_id": parts.id[k:].sum()} if len(parts.id) > k else {}),
-            "total": self.loss(parts, k),
+            "total": self.loss(parts),
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"done": torch.tensor(self.done), **adam_state(self.optimizer)}
+        return adam_state(self.optimizer)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.done = int(state["done"])
-        restore_adam(self.optimizer, {name: tensor for name, tensor in state.items() if name != "done"})
+        restore_adam(self.optimizer, state)
 
 
 def _for_each(view: View | None, codes: Tensor) -> View | None:
