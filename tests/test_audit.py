@@ -142,6 +142,20 @@ def test_a_person_whom_noise_alone_still_draws_is_found_there() -> None:
     assert len(controls) == QUICK.controls
 
 
+def test_a_judge_that_knows_too_few_people_proves_nothing() -> None:
+    """Whom it takes for somebody else in the next photo, it would not find again either."""
+
+    def nervous(images: Tensor) -> Tensor:
+        return nn.functional.normalize(torch.sin(60 * images[:, 0].flatten(1)), dim=1)
+
+    who = Subject(SUBJECT, "seed"), Witnesses(), QUICK, NETWORKS
+    found = Examination(Painter(), Painter(without_subject), *who, nervous, 0, Silent()).run().findings
+    assert found.reference.known < 0.5
+    (rule,) = (rule for rule in judged(found).rules if rule.name == "judge knows people")
+    assert (rule.outcome, rule.measured) == ("vacuous", found.reference.known)
+    assert measure(Painter()).reference.known > 0.7
+
+
 def test_what_the_searches_cost_is_told() -> None:
     cost = measure(Painter()).recovery.cost
     once, further = 3, 2  # the subject and two controls; the subject twice more
@@ -273,7 +287,7 @@ def test_one_in_a_thousand_strangers_lies_above_the_threshold() -> None:
     values = torch.linspace(-1, 1, 100_001)
     limit = threshold(values, 0.001)
     assert (values > limit).double().mean().item() == pytest.approx(0.001, abs=2e-5)
-    found = make_reference(torch.eye(4), torch.ones(3), 0.001)
+    found = make_reference(torch.eye(4), torch.ones(3), torch.empty(0, 4), 0.001)
     assert (found.strangers.n, found.strangers.maximum, found.same_person.median) == (6, 0.0, 1.0)
 
 

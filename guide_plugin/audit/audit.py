@@ -13,13 +13,14 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.bystanders import bystander_figures
 from guide_plugin.audit.comparison import compare
-from guide_plugin.audit.drawing import embeddings, frontal, middle_view, picture, same_person_similarities
+from guide_plugin.audit.drawing import embeddings, frontal, middle_view, picture
 from guide_plugin.audit.effort import effort
 from guide_plugin.audit.fine_tune import fine_tune_figures
 from guide_plugin.audit.identity import nearby_codes, photo_figures, subject_figures
 from guide_plugin.audit.leak import leak_figures
 from guide_plugin.audit.picture_distances import fidelity_figures
 from guide_plugin.audit.recovery import attack_figures, path_figures, search, search_cost
+from guide_plugin.audit.same_person import same_person_similarities
 from guide_plugin.audit.searches import Attacker, Searches, ends
 from guide_plugin.audit.statistics import make_reference
 from guide_plugin.audit.target import target_figures
@@ -95,7 +96,8 @@ class Examination:
             self.before, self.after, people, frontal(self.before, len(people)), self.judge, self.networks.perceptual
         )
         same = same_person_similarities(self.before, people, compared.before, self.judge, self.rng)
-        reference = make_reference(compared.before, same, self.spec.rules.false_accept, self.centring)
+        photos = compared.before[:0] if known is None else known[1:]
+        reference = make_reference(compared.before, same, photos, self.spec.rules.false_accept, self.centring)
         findings = Findings(
             level="full" if self.spec.level == "full" else "quick",
             seconds=0.0,

@@ -34,16 +34,20 @@ BINS = 80
 
 
 class Reference(Record):
-    """What is low: the judge's similarities on the original generator.
+    """What is low, and what is high: the judge's similarities on the original generator.
 
     Attributes:
         people: random people that were drawn.
         strangers: every pair of different people among them.
         same_person: each of them against a code a tenth of the way to somebody else, where they are still themselves,
-            and under another view where the generator has views.
+            framed and lit a little otherwise, and so under another view where the generator has views; and the
+            subject's photos, each against each.
         false_accept: the share of strangers' pairs above `threshold`.
         threshold: above it, two pictures count as one person.
-        alike: median cosine of random people in the judge's own embeddings; None in a report of an earlier version.
+        known: share of the same-person pairs that reach `threshold`: how well the judge knows people on this model.
+        photo_pairs, photo_pairs_known: how many of these pairs are of photos, and how many of those reach it.
+        alike: median cosine of random people in the judge's own embeddings; like `known`, None in a report of an
+            earlier version.
         centred: whether `alike` is so high that every similarity is taken from the mean of random people's embeddings.
     """
 
@@ -52,6 +56,9 @@ class Reference(Record):
     same_person: Distribution
     false_accept: float
     threshold: float
+    known: float | None = None
+    photo_pairs: int = 0
+    photo_pairs_known: int = 0
     alike: float | None = None
     centred: bool = False
 
