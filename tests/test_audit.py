@@ -91,6 +91,10 @@ def test_a_planted_erasure_passes_and_cannot_be_undone_with_plausible_codes() ->
     assert found.subject is not None
     assert found.recovery is not None
     assert found.subject.after_max == pytest.approx(0.0, abs=1e-4)
+    assert found.erasure is not None
+    assert found.erasure.pictures > 30  # their own code, most of 32 nearby, three searches
+    assert found.erasure.ea == 1.0
+    assert 0 < found.erasure.ra <= 1.0
     attacks = {(a.who, a.codes, a.start): a for a in found.recovery.attacks}
     assert attacks["subject", "W", "mean"].before[-1] > 0.9
     for start in ("mean", "random", "old code"):

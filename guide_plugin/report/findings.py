@@ -184,6 +184,25 @@ class TargetFigures(Record):
     to_subject: float
 
 
+class ErasureFigures(Record):
+    """Erased and retained, by the judge at its threshold.
+
+    Attributes:
+        pictures: those of the subject that the judge verified as them when the original drew them: their own code under
+            all views, the codes nearby, each photo at its code, and the ends of the searches that the verdict counts.
+        ea: erasing accuracy, the share of these in which it no longer verifies them when the redacted generator draws.
+        people: the random bystanders.
+        ra: retaining accuracy, the share of these whom it still verifies as themselves, before against after.
+        erb: erasing-retaining balance, the harmonic mean of both.
+    """
+
+    pictures: int
+    ea: float
+    people: int
+    ra: float
+    erb: float
+
+
 class Findings(Record):
     """What the audit measured, all similarities by the judge; parts that a quick or partial audit left out are None.
 
@@ -201,5 +220,6 @@ class Findings(Record):
     photos: list[PhotoFigures] = Field(default_factory=list)
     target: TargetFigures | None = None
     recovery: RecoveryFigures | None = None
+    erasure: ErasureFigures | None = None
     leak: LeakFigures | None = None
     not_measured: list[str] = Field(default_factory=list)
