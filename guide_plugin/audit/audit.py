@@ -81,6 +81,7 @@ class Examination:
         networks: what the attacker has: the perceptual network and the recogniser that trained.
         judge: what every similarity is measured with, centred where that is called for.
         seed: where the random draws of the audit start, none of which the training used.
+        judge_is_trainer: whether the judge is the network that trained the forgetting.
         centring: how alike random people look in the judge's own embeddings; None where nobody measured it.
     """
 
@@ -93,6 +94,7 @@ class Examination:
     judge: Embedder
     seed: int
     watcher: Watcher
+    judge_is_trainer: bool = False
     centring: Centring | None = None
 
     def __post_init__(self) -> None:
@@ -191,6 +193,8 @@ class Examination:
         old = attacker.once(self.before)
         self.watcher.stage("Trying to bring the subject back")
         new = attacker.thoroughly(self.after)
+        cannot = attacker.judge_cannot_lead(new, self.judge_is_trainer)
+        new = new if cannot else [*new, *attacker.by_the_judge(self.after)]
         with torch.no_grad():
             mean = self.before.mean_latent()
             typical = (people - mean).flatten(1).norm(dim=1).mean().item()
@@ -230,6 +234,7 @@ class Examination:
             "leak": leak,
             "target": target_figures(self.before, self.after, subject.code, seen.known, self.judge),
             "photos": photos,
+            "not_measured": [*findings.not_measured, *([cannot] if cannot else [])],
             "erasure": erasure_figures(pictures, findings.bystanders, findings.reference.threshold),
         }
         shown = evidence(self.before, self.after, subject, targets, new) if self.spec.keep_evidence else {}
