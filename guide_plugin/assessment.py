@@ -61,6 +61,7 @@ def assess(
             plan.centring.of(plan.judge),
             stream_seed("audit", recipe.method.training_seed),
             display,
+            plan.judge_is_trainer,
             plan.centring,
         ).run()
     inversion = case.inversion if case else None

@@ -123,6 +123,9 @@ class Rules(Part):
     """How much of themselves bystanders keep, the median: 1 is unchanged, 0 is like a stranger."""
     bystander_q05: float = Field(default=0.6, gt=-1, lt=1)
     """The same of the twentieth who changed most."""
+    judge_knows: float = Field(default=0.9, ge=0, le=1)
+    """The share of pairs of pictures of one person that the judge has to know as such on the original; where it knows
+    fewer, a pass proves nothing."""
     frechet: PositiveFloat = 1.0
     """The highest Fréchet distance before to after in the judge's features, in multiples of the distance between two
     samples of the original."""

@@ -91,6 +91,10 @@ def test_a_planted_erasure_passes_and_cannot_be_undone_with_plausible_codes() ->
     assert found.subject is not None
     assert found.recovery is not None
     assert found.subject.after_max == pytest.approx(0.0, abs=1e-4)
+    assert found.erasure is not None
+    assert found.erasure.pictures > 30  # their own code, most of 32 nearby, three searches
+    assert found.erasure.ea == 1.0
+    assert 0 < found.erasure.ra <= 1.0
     attacks = {(a.who, a.codes, a.start): a for a in found.recovery.attacks}
     assert attacks["subject", "W", "mean"].before[-1] > 0.9
     for start in ("mean", "random", "old code"):
@@ -130,6 +134,7 @@ def test_a_person_whom_noise_alone_still_draws_is_found_there() -> None:
     found = measure(Mapped(turned), Mapped(), subject)
     assert found.recovery is not None
     ends = {codes: [a for a in found.recovery.attacks if (a.who, a.codes) == ("subject", codes)] for codes in "WZ"}
+    ends = {codes: [a for a in some if a.guide == "trainer"] for codes, some in ends.items()}
     assert [a.start for a in ends["W"]] == ["mean", "old code", "random"]
     assert [a.start for a in ends["Z"]] == ["random", "random", "random"]
     limit = found.reference.threshold
@@ -142,10 +147,25 @@ def test_a_person_whom_noise_alone_still_draws_is_found_there() -> None:
     assert len(controls) == QUICK.controls
 
 
+def test_a_judge_that_knows_too_few_people_proves_nothing() -> None:
+    """Whom it takes for somebody else in the next photo, it would not find again either."""
+
+    def nervous(images: Tensor) -> Tensor:
+        return nn.functional.normalize(torch.sin(60 * images[:, 0].flatten(1)), dim=1)
+
+    who = Subject(SUBJECT, "seed"), Witnesses(), QUICK, NETWORKS
+    found = Examination(Painter(), Painter(without_subject), *who, nervous, 0, Silent()).run().findings
+    assert found.reference.known < 0.5
+    (rule,) = (rule for rule in judged(found).rules if rule.name == "judge knows people")
+    assert (rule.outcome, rule.measured) == ("vacuous", found.reference.known)
+    assert measure(Painter()).reference.known > 0.7
+
+
 def test_what_the_searches_cost_is_told() -> None:
     cost = measure(Painter()).recovery.cost
-    once, further = 3, 2  # the subject and two controls; the subject twice more
-    assert (cost.searches, cost.steps) == (2 * once + 2 * once + further, 80 * (4 * once + further))
+    once, more, led = 3, 2, 2  # the subject and two controls; the subject twice more; twice by the judge's opinion
+    assert cost.searches == 2 * once + 2 * once + more + led  # over W and W+, in both
+    assert cost.steps == 80 * cost.searches
     assert cost.seconds > 0
 
 
@@ -153,6 +173,40 @@ def test_starts_are_the_most_alike_and_no_two_the_same() -> None:
     similarity = torch.tensor([[0.1, 0.9, 0.5, 0.2], [0.3, 0.2, 0.1, 0.8]])
     aims = [Aim(0, "picked"), Aim(1, "picked"), Aim(0, "picked"), Aim(0, "picked")]
     assert most_alike(similarity, aims).tolist() == [1, 3, 2, 3]
+
+
+def test_the_judge_leads_searches_of_its_own_where_it_has_a_gradient() -> None:
+    found = measure(Mapped(), Mapped())
+    led = [a for a in found.recovery.attacks if a.guide == "judge"]
+    assert [(a.who, a.codes, a.start) for a in led] == [
+        ("subject", "W", "mean"), ("subject", "W", "random"), ("subject", "Z", "random"), ("subject", "Z", "random"),
+    ]  # fmt: skip
+    assert all(a.counted for a in led)
+    assert not [words for words in found.not_measured if "another recogniser" in words]
+
+    def numb(images: Tensor) -> Tensor:
+        return read_code(torch.from_numpy(images.detach().numpy()))
+
+    who = Subject(SUBJECT, "seed"), Witnesses(), QUICK, NETWORKS
+    for judge, same, why in ((numb, False, "no gradient"), (read_code, True, "the same one")):
+        found = Examination(Painter(), Painter(), *who, judge, 0, Silent(), same).run().findings
+        assert {a.guide for a in found.recovery.attacks} == {"trainer"}
+        assert [words for words in found.not_measured if why in words]
+
+
+def test_the_judges_opinion_takes_the_place_of_the_trainers() -> None:
+    """The trainer sees everybody alike, so what is left of the face's part of the loss is the judge's or nothing."""
+
+    def blind(images: Tensor) -> Tensor:
+        return nn.functional.normalize(0 * images[:, 0].flatten(1) + 1, dim=1)
+
+    target = [Target(Painter().synthesize(SUBJECT).image, None, "subject")]
+    asked = replace(effort(Audit(attack_steps=3, searches=1)), guided=1)
+    attacker = Attacker(NETWORKS.perceptual, blind, read_code, target, SUBJECT, asked, 3, lambda done, of: None)
+    by_trainer, by_judge = attacker.once(Painter())[0].found, attacker.by_the_judge(Painter())[0].found
+    assert by_trainer.losses["identity"].item() == pytest.approx(0, abs=1e-5)
+    assert by_judge.losses["identity"].item() == pytest.approx(1 - by_judge.similarity.item(), abs=1e-5)
+    assert by_judge.losses["identity"].item() > 0.01
 
 
 def test_several_photos_are_searched_for_in_turn() -> None:
@@ -273,7 +327,7 @@ def test_one_in_a_thousand_strangers_lies_above_the_threshold() -> None:
     values = torch.linspace(-1, 1, 100_001)
     limit = threshold(values, 0.001)
     assert (values > limit).double().mean().item() == pytest.approx(0.001, abs=2e-5)
-    found = make_reference(torch.eye(4), torch.ones(3), 0.001)
+    found = make_reference(torch.eye(4), torch.ones(3), torch.empty(0, 4), 0.001)
     assert (found.strangers.n, found.strangers.maximum, found.same_person.median) == (6, 0.0, 1.0)
 
 

@@ -45,6 +45,7 @@ def findings(
     known: float = 0.95,
     kept: float = 0.95,
     lowest: float = 0.7,
+    judge_knows: float = 0.95,
     ratio: float = 0.5,
     finite: bool = True,
     target: dict[str, Any] | None = None,
@@ -61,6 +62,7 @@ def findings(
                 "same_person": flat(0.9),
                 "false_accept": 0.001,
                 "threshold": 0.5,
+                "known": judge_knows,
             },
             "bystanders": {
                 "random": flat(kept).model_copy(update={"q05": lowest}),
@@ -124,6 +126,7 @@ def test_what_meets_every_rule_passes() -> None:
     ("changed", "judge_is_trainer", "reproduced", "said"),
     [
         ({"known": 0.4}, False, 0.9, "does not tell the subject from strangers"),
+        ({"judge_knows": 0.894}, False, 0.9, "knows 89.4% of the pairs of pictures that show one person on this model"),
         ({}, True, 0.9, "only one that judged"),
         ({}, False, 0.3, "there was nothing to unlearn"),
     ],

@@ -13,20 +13,23 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.bystanders import bystander_figures
 from guide_plugin.audit.comparison import compare
-from guide_plugin.audit.drawing import embeddings, frontal, middle_view, picture, same_person_similarities
+from guide_plugin.audit.drawing import frontal, middle_view
 from guide_plugin.audit.effort import effort
+from guide_plugin.audit.erasure import erasure_figures, pictures_of_subject
+from guide_plugin.audit.evidence import evidence
 from guide_plugin.audit.fine_tune import fine_tune_figures
-from guide_plugin.audit.identity import nearby_codes, photo_figures, subject_figures
+from guide_plugin.audit.identity import measure_photos, nearby_codes, subject_figures
 from guide_plugin.audit.leak import leak_figures
 from guide_plugin.audit.picture_distances import fidelity_figures
 from guide_plugin.audit.recovery import attack_figures, path_figures, search, search_cost
-from guide_plugin.audit.searches import Attacker, Searches, ends
+from guide_plugin.audit.same_person import same_person_similarities
+from guide_plugin.audit.searches import Attacker, ends
 from guide_plugin.audit.statistics import make_reference
 from guide_plugin.audit.target import target_figures
-from guide_plugin.audit.targets import Target, Witnesses, choose_targets
+from guide_plugin.audit.targets import Witnesses, choose_targets
 from guide_plugin.operator import Embedder, Losses, Networks, Subject
 from guide_plugin.recipe import Audit
-from guide_plugin.report.findings import Findings, PhotoFigures, SubjectFigures
+from guide_plugin.report.findings import Findings, SubjectFigures
 from guide_plugin.report.recovery_figures import RecoveryFigures
 from guide_plugin.vision.centring import Centring
 
@@ -49,6 +52,20 @@ class Audited:
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SubjectSeen:
+    """What the judge sees of the subject.
+
+    Attributes:
+        known: unit embeddings that they are known by, the original's picture first, then the photos [1 + k, D].
+        drawn: similarities to that picture of their own code, all views, and of codes nearby, before and after [n, 2].
+    """
+
+    figures: SubjectFigures
+    known: Tensor
+    drawn: Tensor
+
+
 @torch.no_grad()
 def audited_people(before: Adapter, spec: Audit, rng: torch.Generator) -> Tensor:
     """Draw the random codes [n, *latent_shape] that stand for everybody else: the first draw of an audit."""
@@ -64,6 +81,7 @@ class Examination:
         networks: what the attacker has: the perceptual network and the recogniser that trained.
         judge: what every similarity is measured with, centred where that is called for.
         seed: where the random draws of the audit start, none of which the training used.
+        judge_is_trainer: whether the judge is the network that trained the forgetting.
         centring: how alike random people look in the judge's own embeddings; None where nobody measured it.
     """
 
@@ -76,6 +94,7 @@ class Examination:
     judge: Embedder
     seed: int
     watcher: Watcher
+    judge_is_trainer: bool = False
     centring: Centring | None = None
 
     def __post_init__(self) -> None:
@@ -87,15 +106,14 @@ class Examination:
         begun = time.perf_counter()
         self.watcher.stage("Measuring the subject and everybody else")
         people = audited_people(self.before, self.spec, self.rng)
-        own: SubjectFigures | None = None
-        known: Tensor | None = None
-        if self.subject is not None:
-            own, known = self.measure_subject(self.subject)
+        seen = None if self.subject is None else self.measure_subject(self.subject)
+        known = None if seen is None else seen.known
         compared = compare(
             self.before, self.after, people, frontal(self.before, len(people)), self.judge, self.networks.perceptual
         )
         same = same_person_similarities(self.before, people, compared.before, self.judge, self.rng)
-        reference = make_reference(compared.before, same, self.spec.rules.false_accept, self.centring)
+        photos = compared.before[:0] if known is None else known[1:]
+        reference = make_reference(compared.before, same, photos, self.spec.rules.false_accept, self.centring)
         findings = Findings(
             level="full" if self.spec.level == "full" else "quick",
             seconds=0.0,
@@ -105,13 +123,13 @@ class Examination:
                 self.before, self.after, self.judge, self.spec, self.effort, self.seed, self.told
             ),
             weights_finite=all(bool(weight.isfinite().all()) for _, weight in self.after.trainable_parameters()),
-            subject=own,
+            subject=None if seen is None else seen.figures,
             not_measured=self.left_out(),
         )
-        evidence: dict[str, Tensor] = {}
-        if self.subject is not None and known is not None:
-            findings, evidence = self.measure_recovery(self.subject, known, people, findings)
-        return Audited(findings.model_copy(update={"seconds": time.perf_counter() - begun}), evidence)
+        shown: dict[str, Tensor] = {}
+        if self.subject is not None and seen is not None:
+            findings, shown = self.measure_recovery(self.subject, seen, people, findings)
+        return Audited(findings.model_copy(update={"seconds": time.perf_counter() - begun}), shown)
 
     def left_out(self) -> list[str]:
         """Say what this audit does not measure."""
@@ -131,8 +149,8 @@ class Examination:
     def told(self, step: int, steps: int) -> None:
         self.watcher.step(step, steps, {})
 
-    def measure_subject(self, subject: Subject) -> tuple[SubjectFigures, Tensor]:
-        """Return the figures of the subject's own code, and the embeddings [k, D] that the subject is known by."""
+    def measure_subject(self, subject: Subject) -> SubjectSeen:
+        """Look at the subject's own code, codes nearby, and the photos."""
         with torch.no_grad():
             nearby = nearby_codes(subject.code, self.before.sample_latents(self.effort.nearby, self.rng))
         views = self.before.audit_views()
@@ -140,20 +158,22 @@ class Examination:
         if views is not None:
             views = torch.cat([views, middle_view(views, len(nearby))])
         seen = compare(self.before, self.after, torch.cat([exact, nearby]), views, self.judge, self.networks.perceptual)
-        figures = subject_figures(seen.rows(0, len(exact)), seen.rows(len(exact), len(exact) + len(nearby)))
-        self.drawn = seen.before[len(exact) // 2]
-        known = [self.drawn[None]]
+        own, around = seen.rows(0, len(exact)), seen.rows(len(exact), len(exact) + len(nearby))
+        middle = own.before[len(exact) // 2]
+        known = [middle[None]]
         for photos in (subject.photos, self.witnesses.holdouts):
             if photos is not None:
                 known.append(self.look(photos.images))
-        return figures, torch.cat(known)
+        exactly = torch.stack([torch.ones(len(exact)), own.similarity()], dim=1)
+        drawn = torch.cat([exactly, torch.stack([around.before @ middle, around.after @ middle], dim=1)])
+        return SubjectSeen(subject_figures(own, around), torch.cat(known), drawn)
 
     @torch.no_grad()
     def look(self, images: Tensor) -> Tensor:
         return self.judge(images).float().cpu()
 
     def measure_recovery(
-        self, subject: Subject, known: Tensor, people: Tensor, findings: Findings
+        self, subject: Subject, seen: SubjectSeen, people: Tensor, findings: Findings
     ) -> tuple[Findings, dict[str, Tensor]]:
         """Attack both generators, and measure the photos at the codes that the attack on the original found."""
         targets = choose_targets(self.before, subject, self.witnesses, people[: self.effort.controls])
@@ -173,16 +193,18 @@ class Examination:
         old = attacker.once(self.before)
         self.watcher.stage("Trying to bring the subject back")
         new = attacker.thoroughly(self.after)
+        cannot = attacker.judge_cannot_lead(new, self.judge_is_trainer)
+        new = new if cannot else [*new, *attacker.by_the_judge(self.after)]
         with torch.no_grad():
             mean = self.before.mean_latent()
             typical = (people - mean).flatten(1).norm(dim=1).mean().item()
             directions = self.before.sample_latents(PATH_DIRECTIONS, self.rng)
         self.watcher.stage("Searching random codes for the subject")
-        searched = search(self.before, self.after, self.effort.searched, known, self.judge, self.rng, self.told)
+        searched = search(self.before, self.after, self.effort.searched, seen.known, self.judge, self.rng, self.told)
         recovery = RecoveryFigures(
             attacks=attack_figures(targets, old, new, mean, typical),
             cost=search_cost([*old, *new], self.effort.attack_steps),
-            path=path_figures(self.before, self.after, subject.code, directions, self.drawn, self.judge),
+            path=path_figures(self.before, self.after, subject.code, directions, seen.known[0], self.judge),
             searched=self.effort.searched,
             search_before=searched[0],
             search_after=searched[1],
@@ -196,48 +218,24 @@ class Examination:
             self.before,
             self.after,
             subject.code,
-            known,
+            seen.known,
             self.judge,
             self.rng,
             self.effort.leak_starts,
             self.effort.leak_steps,
             self.told,
         )
+        photos = measure_photos(
+            self.before, self.after, subject, self.witnesses.holdouts, ends(old, "W+", "W"), self.judge
+        )
+        pictures = pictures_of_subject(seen.drawn, photos, recovery.attacks)
         update = {
             "recovery": recovery,
             "leak": leak,
-            "target": target_figures(self.before, self.after, subject.code, known, self.judge),
-            "photos": self.photos(subject, ends(old, "W+", "W")),
+            "target": target_figures(self.before, self.after, subject.code, seen.known, self.judge),
+            "photos": photos,
+            "not_measured": [*findings.not_measured, *([cannot] if cannot else [])],
+            "erasure": erasure_figures(pictures, findings.bystanders, findings.reference.threshold),
         }
-        return findings.model_copy(update=update), self.evidence(subject, targets, new)
-
-    def photos(self, subject: Subject, found: Tensor) -> list[PhotoFigures]:
-        """Measure the photos: the subject's at their own codes, hold-outs at those `found` for all targets."""
-        if subject.photos is None:
-            return []
-        n, holdouts = len(subject.photos.images), self.witnesses.holdouts
-        codes = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
-        images, views = [subject.photos.images], subject.photos.views
-        if holdouts is not None:
-            codes.append(found[n : n + len(holdouts.images)])
-            images.append(holdouts.images)
-            views = None if views is None or holdouts.views is None else torch.cat([views, holdouts.views])
-        photographed, drawn_at = self.look(torch.cat(images)), torch.cat(codes)
-        drawn = embeddings(self.before, drawn_at, views, self.judge)
-        reconstruction = (photographed * drawn).sum(dim=1)
-        kept_out = 0 if holdouts is None else len(holdouts.images)
-        return photo_figures(self.before, self.after, photographed, drawn_at, reconstruction, kept_out, self.judge)
-
-    def evidence(self, subject: Subject, targets: list[Target], new: list[Searches]) -> dict[str, Tensor]:
-        """Return pictures of the subject for the owner's eyes, where they are to be kept."""
-        if not self.spec.keep_evidence:
-            return {}
-        shown = {} if subject.photos is None else {"the photo, as it was cropped": targets[0].image}
-        shown |= {
-            "the original at the subject's code": picture(self.before, subject.code),
-            "the redacted model at the same code": picture(self.after, subject.code),
-        }
-        captions = {"W": "a plausible code (W)", "W+": "a code per layer (W+)", "Z": "a plausible code (Z)"}
-        for some in new:
-            shown[f"brought back with {captions[some.codes]}"] = picture(self.after, some.found.code[:1])
-        return {caption: image[0] for caption, image in shown.items()}
+        shown = evidence(self.before, self.after, subject, targets, new) if self.spec.keep_evidence else {}
+        return findings.model_copy(update=update), shown

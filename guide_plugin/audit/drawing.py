@@ -56,24 +56,3 @@ def how_alike(adapter: Adapter, recogniser: Embedder, n: int, seed: int) -> Cent
     """Say how alike random people of the generator look to a recogniser from the front: `n`, at most `ALIKE`."""
     people = adapter.sample_latents(min(n, ALIKE), torch.Generator().manual_seed(seed))
     return measure_centring(embeddings(adapter, people, frontal(adapter, len(people)), recogniser))
-
-
-@torch.no_grad()
-def same_person_similarities(
-    adapter: Adapter, codes: Tensor, people: Tensor, judge: Embedder, rng: torch.Generator
-) -> Tensor:
-    """Return similarities of people to themselves: near their code, and from another side where there are views.
-
-    Args:
-        codes: [n, …] of people whose frontal embeddings are `people` [n, D].
-
-    Returns:
-        [n], or [2n] where the backbone has views.
-    """
-    near = embeddings(adapter, codes.lerp(codes.roll(1, 0), NEARBY), frontal(adapter, len(codes)), judge)
-    found = [(people * near).sum(dim=1)]
-    views = adapter.audit_views()
-    if views is not None:
-        other = views[torch.randint(len(views), (len(codes),), generator=rng).to(views.device)]
-        found.append((people * embeddings(adapter, codes, other, judge)).sum(dim=1))
-    return torch.cat(found)

@@ -17,6 +17,7 @@ class Effort:
         attack_steps: of each search for a picture.
         searches: of the subject's pictures over W, and as many over Z where codes are made from noise.
         holdout_searches: the same of each hold-out photo.
+        guided: searches of the subject's pictures, over W and as many over Z, that the judge's opinion leads.
         start_pool: random codes that the starts of searches are picked from, by likeness to the picture; 0 for none.
         controls: people who are searched for though nobody unlearned them.
         searched: random codes compared with the subject.
@@ -30,6 +31,7 @@ class Effort:
     attack_steps: int
     searches: int
     holdout_searches: int
+    guided: int
     start_pool: int
     controls: int
     searched: int
@@ -45,6 +47,7 @@ QUICK = Effort(
     attack_steps=100,
     searches=8,
     holdout_searches=2,
+    guided=2,
     start_pool=0,
     controls=4,
     searched=1000,
@@ -59,6 +62,7 @@ FULL = Effort(
     attack_steps=300,
     searches=32,
     holdout_searches=8,
+    guided=4,
     start_pool=2000,
     controls=16,
     searched=10_000,
@@ -78,6 +82,7 @@ def effort(audit: Audit) -> Effort:
         attack_steps=audit.attack_steps or level.attack_steps,
         searches=audit.searches or level.searches,
         holdout_searches=min(level.holdout_searches, audit.searches or level.searches),
+        guided=min(level.guided, audit.searches or level.searches),
         start_pool=level.start_pool,
         controls=audit.controls or level.controls,
         searched=audit.searched or level.searched,

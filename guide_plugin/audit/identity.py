@@ -8,7 +8,7 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter
 from guide_plugin.audit.comparison import Comparison
 from guide_plugin.audit.drawing import NEARBY, embeddings, under_all_views
-from guide_plugin.operator import Embedder
+from guide_plugin.operator import Embedder, Photos, Subject
 from guide_plugin.report.findings import PhotoFigures, SubjectFigures
 
 
@@ -35,6 +35,29 @@ def subject_figures(exact: Comparison, nearby: Comparison) -> SubjectFigures:
         nearby_after_mean=nearby_after.mean().item(),
         nearby_after_max=nearby_after.max().item(),
     )
+
+
+@torch.no_grad()
+def measure_photos(
+    before: Adapter, after: Adapter, subject: Subject, holdouts: Photos | None, found: Tensor, judge: Embedder
+) -> list[PhotoFigures]:
+    """Measure the photos of a subject, if there are any: the subject's at their own codes, hold-outs at those found.
+
+    Args:
+        found: codes found in the original for the subject's photos and then the hold-outs [n, *latent_shape].
+    """
+    if subject.photos is None:
+        return []
+    n, kept_out = len(subject.photos.images), 0 if holdouts is None else len(holdouts.images)
+    codes = [subject.code] if subject.further_codes is None else [subject.code, subject.further_codes]
+    images, views = [subject.photos.images], subject.photos.views
+    if holdouts is not None:
+        codes.append(found[n : n + kept_out])
+        images.append(holdouts.images)
+        views = None if views is None or holdouts.views is None else torch.cat([views, holdouts.views])
+    photographed, drawn_at = judge(torch.cat(images)).float().cpu(), torch.cat(codes)
+    reconstruction = (photographed * embeddings(before, drawn_at, views, judge)).sum(dim=1)
+    return photo_figures(before, after, photographed, drawn_at, reconstruction, kept_out, judge)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch import Tensor
 from guide_plugin.adapter import Adapter, SampledNoise
 from guide_plugin.audit.drawing import embeddings, frontal
 from guide_plugin.audit.effort import Effort
-from guide_plugin.audit.targets import Aim, Target, further, once_each, views_of
+from guide_plugin.audit.targets import Aim, Target, further, led_by_the_judge, once_each, views_of
 from guide_plugin.inversion import Inversion, InversionSettings, invert, invert_to_noise
 from guide_plugin.latent.search import Noise, noise_radius
 from guide_plugin.operator import Embedder, Losses, PerceptualFeatures
@@ -64,6 +64,23 @@ class Attacker:
         w = [*once_each(self.targets, "mean"), *further(self.targets, self.effort, old_code=True)]
         z = [*once_each(self.targets, self._anywhere), *further(self.targets, self.effort, old_code=False)]
         return self._search(adapter, w, z)
+
+    def judge_cannot_lead(self, searches: list[Searches], is_trainer: bool) -> str | None:
+        """Say why no search can be led by the judge in place of the trainer; None where one can."""
+        if is_trainer:
+            return "searches led by another recogniser than the one that trained: the judge is the same one"
+        if not searches[0].found.guided:
+            return "searches led by another recogniser: this kind of model is searched in a way that asks none"
+        if not has_gradient(self.judge, self.targets[0].image):
+            return "searches led by another recogniser than the one that trained: the judge has no gradient"
+        return None
+
+    def by_the_judge(self, adapter: Adapter) -> list[Searches]:
+        """Search for the subject led by the judge's opinion of the face, in place of the trainer's."""
+        judge = replace(self, recogniser=self.judge, guide="judge", seed=self.seed + 1)
+        rng = torch.Generator().manual_seed(judge.seed)
+        w, z = (led_by_the_judge(self.targets, self.effort, start) for start in ("mean", self._anywhere))
+        return [judge.over_w(adapter, w, rng), *judge.over_z(adapter, z, rng)]
 
     @property
     def _anywhere(self) -> Start:
@@ -126,6 +143,17 @@ class Attacker:
         with torch.no_grad():
             wanted = torch.cat([self.recogniser(target.image).float().cpu() for target in self.targets])
         return most_alike(wanted @ drawn.T, aims)
+
+
+def has_gradient(recogniser: Embedder, image: Tensor) -> bool:
+    """Try whether a recogniser tells in which direction a picture [1, 3, H, W] would have to change."""
+    asked = image.detach().clone().requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(recogniser(asked)[:, 0].sum(), asked)
+    except Exception:  # no graph, or a network outside torch that takes no tensor of one: whatever it says then
+        return False
+    return bool(slope.isfinite().all() and slope.any())
 
 
 def ends(searches: list[Searches], *codes: Codes) -> Tensor:

@@ -58,22 +58,30 @@ def threshold(strangers: Tensor, false_accept: float) -> float:
     return strangers.double().quantile(1 - false_accept).item()
 
 
-def make_reference(people: Tensor, same: Tensor, false_accept: float, centring: Centring | None = None) -> Reference:
-    """Say what is low and what is high.
+def make_reference(
+    people: Tensor, same: Tensor, photos: Tensor, false_accept: float, centring: Centring | None = None
+) -> Reference:
+    """Say what is low and what is high, and how much of what is high the judge knows.
 
     Args:
         people: unit embeddings of random people [n, D].
         same: similarities of pairs of pictures of one person [m].
+        photos: unit embeddings of photos of the subject [k, D], whose pairs are of one person too; none is allowed.
         centring: how alike people look in the judge's own embeddings; without it, `people` are taken for those.
     """
-    strangers = stranger_similarities(people)
+    strangers, of_photos = stranger_similarities(people), stranger_similarities(photos)
+    limit = threshold(strangers, false_accept)
+    pairs = torch.cat([same, of_photos])
     # Pairs share people and are no independent sample: an interval of their mean would promise too much.
     return Reference(
         people=len(people),
         strangers=distribution(strangers, similarity=True).model_copy(update={"interval": None}),
-        same_person=distribution(same, similarity=True),
+        same_person=distribution(pairs, similarity=True),
         false_accept=false_accept,
-        threshold=threshold(strangers, false_accept),
+        threshold=limit,
+        known=(pairs >= limit).double().mean().item(),
+        photo_pairs=len(of_photos),
+        photo_pairs_known=int((of_photos >= limit).sum()),
         alike=centring.alike if centring else median_cosine(people),
         centred=centring is not None and centring.mean is not None,
     )

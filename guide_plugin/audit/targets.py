@@ -86,6 +86,13 @@ def further(targets: list[Target], effort: Effort, old_code: bool) -> Iterator[A
             yield Aim(rows[k % len(rows)], "old code" if from_old else start)
 
 
+def led_by_the_judge(targets: list[Target], effort: Effort, start: Start) -> list[Aim]:
+    """Return the searches for the subject's pictures, in turn, that the judge leads; the first begins at `start`."""
+    rows = [i for i, target in enumerate(targets) if target.who == "subject"]
+    elsewhere: Start = "picked" if effort.start_pool else "random"
+    return [Aim(rows[k % len(rows)], elsewhere if k else start) for k in range(effort.guided)]
+
+
 def views_of(targets: list[Target]) -> View | None:
     """Return the views of all targets [n, …]; None where the backbone has none."""
     seen = [target.view for target in targets if target.view is not None]

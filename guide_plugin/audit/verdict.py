@@ -20,7 +20,7 @@ def draw_verdict(findings: Findings, rules: Rules, *, judge_is_trainer: bool, re
     """
     found = [*_bystanders(findings, rules), *_about_the_model(findings, rules)]
     if findings.subject is not None:
-        found = [*_subject(findings), *found, *_meaningful(findings, judge_is_trainer, reproduced)]
+        found = [*_subject(findings), *found, *_meaningful(findings, rules, judge_is_trainer, reproduced)]
     failed = [rule.says for rule in found if rule.outcome == "fail"]
     vacuous = [rule.says for rule in found if rule.outcome == "vacuous"]
     if findings.subject is None:
@@ -118,7 +118,7 @@ def _about_the_model(findings: Findings, rules: Rules) -> Iterator[Rule]:
     )
 
 
-def _meaningful(findings: Findings, judge_is_trainer: bool, reproduced: float | None) -> Iterator[Rule]:
+def _meaningful(findings: Findings, rules: Rules, judge_is_trainer: bool, reproduced: float | None) -> Iterator[Rule]:
     """Yield the rules without which a pass proves nothing."""
     subject, limit = findings.subject, findings.reference.threshold
     assert subject is not None
@@ -131,6 +131,18 @@ def _meaningful(findings: Findings, judge_is_trainer: bool, reproduced: float | 
         outcome="pass" if known > limit else "vacuous",
         says=f"the judge {'tells' if known > limit else 'does not tell'} the subject from strangers before unlearning",
     )
+    share, asked = findings.reference.known, rules.judge_knows
+    if share is not None:
+        enough = share >= asked
+        yield Rule(
+            name="judge knows people",
+            asked=f"at least {asked:g} of the pairs",
+            measured=share,
+            limit=asked,
+            outcome="pass" if enough else "vacuous",
+            says=f"the judge knows {share:.1%} of the pairs of pictures that show one person on this model, "
+            f"{asked:.0%} is asked" + ("" if enough else ": whom it does not know, no search can find"),
+        )
     if reproduced is not None:
         knew = reproduced >= limit
         yield Rule(

@@ -34,16 +34,20 @@ BINS = 80
 
 
 class Reference(Record):
-    """What is low: the judge's similarities on the original generator.
+    """What is low, and what is high: the judge's similarities on the original generator.
 
     Attributes:
         people: random people that were drawn.
         strangers: every pair of different people among them.
         same_person: each of them against a code a tenth of the way to somebody else, where they are still themselves,
-            and under another view where the generator has views.
+            framed and lit a little otherwise, and so under another view where the generator has views; and the
+            subject's photos, each against each.
         false_accept: the share of strangers' pairs above `threshold`.
         threshold: above it, two pictures count as one person.
-        alike: median cosine of random people in the judge's own embeddings; None in a report of an earlier version.
+        known: share of the same-person pairs that reach `threshold`: how well the judge knows people on this model.
+        photo_pairs, photo_pairs_known: how many of these pairs are of photos, and how many of those reach it.
+        alike: median cosine of random people in the judge's own embeddings; like `known`, None in a report of an
+            earlier version.
         centred: whether `alike` is so high that every similarity is taken from the mean of random people's embeddings.
     """
 
@@ -52,6 +56,9 @@ class Reference(Record):
     same_person: Distribution
     false_accept: float
     threshold: float
+    known: float | None = None
+    photo_pairs: int = 0
+    photo_pairs_known: int = 0
     alike: float | None = None
     centred: bool = False
 
@@ -177,6 +184,25 @@ class TargetFigures(Record):
     to_subject: float
 
 
+class ErasureFigures(Record):
+    """Erased and retained, by the judge at its threshold.
+
+    Attributes:
+        pictures: those of the subject that the judge verified as them when the original drew them: their own code under
+            all views, the codes nearby, each photo at its code, and the ends of the searches that the verdict counts.
+        ea: erasing accuracy, the share of these in which it no longer verifies them when the redacted generator draws.
+        people: the random bystanders.
+        ra: retaining accuracy, the share of these whom it still verifies as themselves, before against after.
+        erb: erasing-retaining balance, the harmonic mean of both.
+    """
+
+    pictures: int
+    ea: float
+    people: int
+    ra: float
+    erb: float
+
+
 class Findings(Record):
     """What the audit measured, all similarities by the judge; parts that a quick or partial audit left out are None.
 
@@ -194,5 +220,6 @@ class Findings(Record):
     photos: list[PhotoFigures] = Field(default_factory=list)
     target: TargetFigures | None = None
     recovery: RecoveryFigures | None = None
+    erasure: ErasureFigures | None = None
     leak: LeakFigures | None = None
     not_measured: list[str] = Field(default_factory=list)
