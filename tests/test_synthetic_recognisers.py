@@ -160,6 +160,15 @@ def test_most_photos_are_cut_out_and_keep_their_person(cut: sources.Demo) -> Non
     assert cut.cut.pictures.images.shape[1:] == cut.rendered.images.shape[1:]
 
 
+def test_training_frames_faces_as_differently_as_the_detector_does(cut: sources.Demo) -> None:
+    """In place on average and less spread than what is trained; one that lies furthest is within what is trained."""
+    spreads = torch.tensor([framing.SCALE, framing.RIGHT, framing.DOWN, framing.TURN])
+    off = (cut.cut.frames - torch.tensor([1.0, 0, 0, 0])) / spreads
+    assert (off.mean(0).abs() < 0.5).all()
+    assert (off.std(0) < 1).all()
+    assert off.abs().max() < framing.FAREST
+
+
 def test_every_demo_has_the_same_two_networks() -> None:
     for name in RECOGNISERS:
         assert len({(MODELS / demo / f"{name}.safetensors").read_bytes() for demo in DEMOS}) == 1

@@ -7,6 +7,7 @@ on people whom nothing was trained on.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -59,6 +60,17 @@ def photos_and_crops(recognisers: Mapping[str, FaceNetwork], demos: Mapping[str,
     return "\n".join(lines)
 
 
+def framing(demos: Mapping[str, Demo]) -> str:
+    """Write the table of how the cut-out squares lie in the photos."""
+    lines = ["| cut-out square in the photo | side | to the right | down | angle |", "|---" * 5 + "|"]
+    for demo, made in demos.items():
+        *middles, turn = made.cut.frames.mean(0).tolist()
+        *spreads, turns = made.cut.frames.std(0).tolist()
+        cells = [f"{middle:.3f} ± {spread:.3f}" for middle, spread in zip(middles, spreads, strict=True)]
+        lines.append(f"| {demo} | {' | '.join(cells)} | {math.degrees(turn):.1f}° ± {math.degrees(turns):.1f}° |")
+    return "\n".join(lines)
+
+
 def sources(demos: Mapping[str, Demo]) -> dict[str, Pictures]:
     """Name every kind of picture."""
     kinds = {}
@@ -89,7 +101,8 @@ def main() -> None:
         source: {name: pairs(embedded(network, made.images), made.person) for name, network in recognisers.items()}
         for source, made in sources(demos).items()
     }
-    print(known_people(measured), photos_and_crops(recognisers, demos), missed_together(measured), sep="\n\n")
+    crops = photos_and_crops(recognisers, demos)
+    print(known_people(measured), crops, framing(demos), missed_together(measured), sep="\n\n")
     curves({name: {source: seen[name] for source, seen in measured.items()} for name in RECOGNISERS}).save(options.out)
 
 

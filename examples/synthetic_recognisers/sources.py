@@ -21,7 +21,7 @@ from examples.synthetic_faces.portraits import as_bytes
 from examples.synthetic_faces.portraits import rendered as rendered_faces
 from examples.synthetic_heads import measure as heads
 from guide_plugin import UsageError
-from guide_plugin.vision.crops import Crop, align
+from guide_plugin.vision.crops import Crop, Frame, align, face_frame
 from guide_plugin.vision.face_detection import FaceDetector
 from guide_plugin.vision.faces import find_face
 from hub_adapters.eg3d.adapter import EG3D
@@ -50,10 +50,13 @@ class Cut:
     Attributes:
         pictures: the crops.
         used: which of the photos they come from [photos]; `unlearn --face` refuses the others.
+        frames: how each crop lies in its photo [n, 4]: its side and how far its middle lies to the right of the
+            photo's and below it, in sides of the photo, and its angle in radians.
     """
 
     pictures: Pictures
     used: Tensor
+    frames: Tensor
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def cut_out(photos: Pictures, folder: Path, alignment: str) -> Cut:
     suggested = tomllib.loads((folder / "unlearn.toml").read_text())["photos"]
     crop = Crop(suggested["crop_scale"], tuple(suggested["crop_shift"]))
     detector, side = FaceDetector(), photos.images.shape[-1]
-    crops, used = [], torch.zeros(len(photos.images), dtype=torch.bool)
+    crops, frames, used = [], [], torch.zeros(len(photos.images), dtype=torch.bool)
     index = torch.arange(len(photos.images))
     for i in (i for part in _told(index, "photos searched") for i in part.tolist()):
         photo = Image.fromarray(photos.images[i].permute(1, 2, 0).numpy())
@@ -99,9 +102,15 @@ def cut_out(photos: Pictures, folder: Path, alignment: str) -> Cut:
         except UsageError:
             continue
         crops.append(as_bytes(align(photo, face.landmarks, alignment, side, crop)))
+        frames.append(_lying(face_frame(face.landmarks, alignment, crop), side))
         used[i] = True
-    images = torch.stack(crops) if crops else photos.images[used]
-    return Cut(Pictures(images, photos.person[used]), used)
+    return Cut(Pictures(torch.stack(crops), photos.person[used]), used, torch.stack(frames))
+
+
+def _lying(frame: Frame, side: int) -> Tensor:
+    """Say how a frame lies in a square photo of `side` pixels: side, right, down, angle [4]."""
+    right, down = (frame.centre - (side - 1) / 2) / side
+    return torch.stack([2 * frame.edge.norm() / side, right, down, torch.atan2(frame.edge[1], frame.edge[0])])
 
 
 def _told(rows: Tensor, what: str) -> Iterator[Tensor]:
