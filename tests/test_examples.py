@@ -11,6 +11,8 @@ from PIL import Image
 from examples.draw_result import draw
 from examples.host_toolkit import make_toolkit
 from examples.synthetic_faces import measure
+from examples.synthetic_recognisers.pairs import embedded, pairs
+from examples.synthetic_recognisers.train import RECOGNISERS
 from guide_plugin import Recipe, unlearn
 from tests.conftest import DEMO_MODEL, SMALL_AUDIT
 
@@ -37,7 +39,7 @@ def test_the_result_is_drawn(tmp_path: Path) -> None:
 
 
 def test_the_demo_model_is_small_and_complete() -> None:
-    assert sum(path.stat().st_size for path in DEMO_MODEL.rglob("*") if path.is_file()) <= 8e6
+    assert sum(path.stat().st_size for path in DEMO_MODEL.rglob("*") if path.is_file()) <= 13e6
 
 
 def test_the_detector_finds_the_demo_models_faces() -> None:
@@ -46,13 +48,13 @@ def test_the_detector_finds_the_demo_models_faces() -> None:
     assert measure.detection_rate(samples) >= 0.8
 
 
-@pytest.mark.parametrize("name", measure.RECOGNISERS)
-def test_the_recognisers_tell_unknown_people_apart(name: str) -> None:
-    z, person = measure.held_out(people=12, scenes=3)
+def test_the_recognisers_know_people_in_what_the_generator_draws() -> None:
+    """The full bar, 300 people in 6 scenes and from all sources, is `synthetic_recognisers.measure`'s."""
+    z, person = measure.held_out(people=50, scenes=4)
     images = measure.drawn(measure.load_generator(DEMO_MODEL), z)
-    same, different = measure.similarities(measure.load_recogniser(DEMO_MODEL, name), images, person)
-    assert same.median() > 0.5
-    assert torch.quantile(different, 0.95) < same.median()
+    for name in RECOGNISERS:
+        seen = pairs(embedded(measure.load_recogniser(DEMO_MODEL, name), images), person)
+        assert seen.known(1e-3) >= 0.6
 
 
 @pytest.mark.slow

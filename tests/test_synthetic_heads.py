@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from examples.synthetic_faces.measure import RECOGNISERS, detection_rate, load_recogniser, similarities
+from examples.synthetic_faces.measure import detection_rate, load_recogniser
 from examples.synthetic_heads import measure, train
 from examples.synthetic_heads.people_in_3d import MAX_YAW, Z_DIM, cameras, views
+from examples.synthetic_recognisers.pairs import embedded, pairs
+from examples.synthetic_recognisers.train import RECOGNISERS
 from guide_plugin import Recipe, unlearn
 from hub_adapters.eg3d.cameras import camera_rays
 from tests.conftest import DEMO_MODEL
@@ -50,7 +52,7 @@ def test_the_lamp_stands_still_while_the_camera_turns() -> None:
 
 
 def test_the_model_is_small_and_its_adapter_matches() -> None:
-    assert sum(path.stat().st_size for path in HEADS.rglob("*") if path.is_file()) <= 8e6
+    assert sum(path.stat().st_size for path in HEADS.rglob("*") if path.is_file()) <= 13e6
     generator = measure.load_generator(HEADS)
     assert generator.config.z_dim == Z_DIM
     assert generator.config.rendering.avg_camera_pivot == (0, 0, 0)
@@ -74,13 +76,13 @@ def test_the_detector_finds_heads_from_all_sides() -> None:
     assert detection_rate(samples) >= 0.8
 
 
-@pytest.mark.parametrize("name", RECOGNISERS)
-def test_the_recognisers_tell_people_apart_from_other_sides(name: str) -> None:
-    z, yaw, person = measure.held_out(people=12, count=3)
+def test_the_recognisers_know_people_from_other_sides() -> None:
+    """The full bar, 300 people from 6 sides and from all sources, is `synthetic_recognisers.measure`'s."""
+    z, yaw, person = measure.held_out(people=40, count=3)
     images = measure.drawn(measure.load_generator(HEADS), z, yaw).images
-    same, different = similarities(load_recogniser(HEADS, name), images, person)
-    assert same.median() > 0.5
-    assert torch.quantile(different, 0.95) < same.median()
+    for name in RECOGNISERS:
+        seen = pairs(embedded(load_recogniser(HEADS, name), images), person)
+        assert seen.known(1e-3) >= 0.4
 
 
 def test_networks_are_those_of_the_first_demo() -> None:

@@ -1,6 +1,7 @@
-"""Measure the demo model: does a face detector find its faces, and do its recognisers tell people apart?
+"""Measure the demo model: does a face detector find its faces?
 
-`python -m examples.synthetic_faces.measure examples/models/synthetic-faces` prints every figure of the READMEs.
+`python -m examples.synthetic_faces.measure examples/models/synthetic-faces` prints it; what its recognisers know is
+measured by `examples.synthetic_recognisers.measure`.
 """
 
 import json
@@ -16,10 +17,9 @@ from guide_plugin.vision.recognition import FaceNetwork
 from guide_plugin.vision.torchvision_on_cpu import make_torchvision_importable
 from hub_adapters.stylegan2.network import Generator
 
-from .portraits import as_bytes, codes, rendered
+from .portraits import as_bytes, codes
 
 HELD_OUT_SEED = 99
-RECOGNISERS = ("recogniser-train", "recogniser-judge")
 
 
 def load_generator(folder: Path) -> Generator:
@@ -68,41 +68,10 @@ def held_out(people: int, scenes: int = 6, seed: int = HELD_OUT_SEED) -> tuple[T
     return z, torch.arange(people).repeat_interleave(scenes)
 
 
-@torch.no_grad()
-def similarities(recogniser: FaceNetwork, images: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the cosine similarities of all pairs of pictures of the same person, and of different people."""
-    embeddings = torch.cat([recogniser(part.float() / 127.5 - 1) for part in images.split(64)])
-    upper = torch.ones(len(person), len(person), dtype=torch.bool).triu(1)
-    same = person[:, None] == person
-    cosine = embeddings @ embeddings.T
-    return cosine[upper & same], cosine[upper & ~same]
-
-
-def equal_error_rate(same: Tensor, different: Tensor) -> float:
-    """Give the error rate at the threshold where as many same pairs are missed as different ones are let through."""
-    thresholds = same.sort().values
-    missed = torch.arange(len(same)) / len(same)
-    passed = 1 - torch.searchsorted(different.sort().values, thresholds) / len(different)
-    at = (missed - passed).abs().argmin()
-    return float((missed[at] + passed[at]) / 2)
-
-
-def main(folder: Path, samples: int = 200, people: int = 200) -> None:
-    """Print the detection rate of random samples and, for both recognisers, the error rates on held-out people."""
-    generator = load_generator(folder)
-    rate = detection_rate(random_samples(generator, samples))
+def main(folder: Path, samples: int = 200) -> None:
+    """Print the detection rate of random samples."""
+    rate = detection_rate(random_samples(load_generator(folder), samples))
     print(f"MTCNN finds exactly one face (probability >= 0.9) in {rate:.1%} of {samples} random samples")
-    z, person = held_out(people)
-    pictures = {"rendered": rendered(z), "drawn by the generator": drawn(generator, z)}
-    for name in RECOGNISERS:
-        recogniser = load_recogniser(folder, name)
-        for source, images in pictures.items():
-            same, different = similarities(recogniser, images, person)
-            strangers = f"strangers' median {different.median():.3f}, 99th percentile {different.quantile(0.99):.3f}"
-            print(
-                f"{name}, {source}: equal error rate {equal_error_rate(same, different):.2%} on {people} people; "
-                f"same person's median {same.median():.3f}, {strangers}"
-            )
 
 
 if __name__ == "__main__":

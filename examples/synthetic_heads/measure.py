@@ -1,6 +1,7 @@
-"""Measure the 3D demo model: faces found, people told apart from other sides, pictures and depths beside renderings.
+"""Measure the 3D demo model: faces found, pictures and depths beside renderings.
 
-`python -m examples.synthetic_heads.measure examples/models/synthetic-heads` prints every figure of the READMEs.
+`python -m examples.synthetic_heads.measure examples/models/synthetic-heads` prints every figure of the READMEs but how
+well its recognisers know people, which `examples.synthetic_recognisers.measure` does.
 """
 
 import json
@@ -13,14 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from examples.synthetic_faces.measure import (
-    HELD_OUT_SEED,
-    RECOGNISERS,
-    detection_rate,
-    equal_error_rate,
-    load_recogniser,
-    similarities,
-)
+from examples.synthetic_faces.measure import HELD_OUT_SEED, detection_rate
 from examples.synthetic_faces.portraits import as_bytes, as_floats, codes
 from hub_adapters.eg3d.config import EG3DConfig
 from hub_adapters.eg3d.network import Generator
@@ -99,22 +93,13 @@ def main(folder: Path, people: int = 200, count: int = 5) -> None:
     generator = load_generator(folder)
     rate = detection_rate(random_samples(generator, people, 3))
     print(f"MTCNN finds exactly one face (probability >= 0.9) in {rate:.1%} of {people} random samples from 3 sides")
-    z, yaw, person = held_out(people, count)
+    z, yaw, _ = held_out(people, count)
     ours, theirs = drawn(generator, z, yaw), rendered(z, yaw)
     error = (as_floats(ours.images) - as_floats(theirs.images)).abs().mean()
     depth = (ours.depths - theirs.depths).abs().mean() / theirs.depths.std()
     print(f"{people} held-out people from {count} sides: mean absolute error {error:.4f} of a range of 2;", end=" ")
     print(f"of depth {depth:.3f} of its standard deviation;", end=" ")
     print(f"turning correlates {turning_alike(generator, z[::count][:50]):.3f} with a rendering's")
-    for name in RECOGNISERS:
-        recogniser = load_recogniser(folder, name)
-        for source, seen in (("rendered", theirs), ("drawn by the generator", ours)):
-            same, different = similarities(recogniser, seen.images, person)
-            strangers = f"strangers' median {different.median():.3f}, 99th percentile {different.quantile(0.99):.3f}"
-            print(
-                f"{name}, {source}: equal error rate {equal_error_rate(same, different):.2%} on {people} people; "
-                f"same person's median {same.median():.3f}, {strangers}"
-            )
 
 
 if __name__ == "__main__":
