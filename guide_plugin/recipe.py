@@ -92,7 +92,7 @@ class Photos(Part):
 class Method(Part):
     """How to unlearn."""
 
-    operator: str = "guide"
+    operator: str = "fold"
     """The operator's name."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """The operator's own options; what is absent has its default."""

@@ -43,6 +43,7 @@ TINY = {
 
 SUGGESTION = """\
 [method]
+operator = "guide"
 settings = { steps = 4, lr = 1e-3, d = "data", alpha_max = "data" }
 
 [networks]

@@ -230,7 +230,7 @@ class TestFinds:
         finds = finds_of(painter)
         codes = torch.cat([SUBJECT.lerp(painter.sample_latents(40, seeded(5)), share) for share in (0.1, 0.6, 1.0)])
         before = finds.judgement.similarity(painter, codes, 30)[:, 0]
-        assert finds.sort_in(codes) is None
+        finds.sort_in(codes)
         assert len(finds.pairs) == pytest.approx((before > 0.3).sum().item(), abs=6)
         assert len(finds.kept) == pytest.approx(((before <= 0.3) & (before > 0.3 - EDGE)).sum().item(), abs=8)
         targets = finds.judgement.similarity(painter, finds.pairs.columns[1], 30)
@@ -241,10 +241,10 @@ class TestFinds:
         forgot = Painter(lambda shown: 2 * MEAN - shown)
         near = SUBJECT.lerp(painter.sample_latents(20, seeded(5)), 0.1)
         finds = finds_of(painter)
-        similarity = finds.sort_in(near, forgot)
+        similarity = finds.sort_in_failures(near, forgot)
         assert similarity.shape == (20, 1)
         assert len(finds.pairs) == int((similarity > 0.3).sum())
-        finds.sort_in(near, painter)
+        finds.sort_in_failures(near, painter)
         assert len(finds.pairs) >= 20
 
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guide_plugin import LocalCheckpoint, Match, RepoListing, Saved, Synthesis, View
+from guide_plugin import LocalCheckpoint, Match, RepoListing, SampledNoise, Saved, Synthesis, View
 from tests.broken_adapters.planting import breaks
 from tests.toy_adapter import CONFIG, WEIGHTS, Toy
 
@@ -164,6 +164,24 @@ class SetsTheSeed(Toy):
 
         torch.manual_seed(0)
         return super().sample_latents(n, rng)
+
+
+@breaks("noise-makes-codes")
+class NoiseOfSomebodyElse(Toy):
+    def sample_noise(self, n: int, rng: torch.Generator) -> SampledNoise:
+        import torch
+
+        z = torch.randn(n, 4, generator=rng)
+        return SampledNoise(z, None, lambda z, _: self.network.mapping(-z))
+
+
+@breaks("noise-makes-codes")
+class NoiseWithoutGradient(Toy):
+    def sample_noise(self, n: int, rng: torch.Generator) -> SampledNoise:
+        import torch
+
+        z = torch.randn(n, 4, generator=rng)
+        return SampledNoise(z, None, lambda z, _: self.network.mapping(z.detach()))
 
 
 @breaks("mean-in-the-middle")

@@ -63,21 +63,32 @@ class Finds:
         wanted = fold(similarity, judgement.s0, judgement.kappa)
         return targets_of(codes, self.anchors, wanted, lambda w: judgement.similarity(self.original, w, looks=2))
 
-    def sort_in(self, codes: Tensor, student: Adapter | None = None) -> Tensor | None:
-        """Put codes [n, *latent_shape] where they belong; all of them, or those where the student still fails.
+    def sort_in(self, codes: Tensor) -> None:
+        """Put codes [n, *latent_shape] where they belong by the original's pictures of them."""
+        similarity = self.judgement.similarity(self.original, codes)
+        above = (similarity > self.judgement.s0).any(dim=1)
+        edge = (similarity > self.judgement.s0 - EDGE).any(dim=1) & ~above
+        self.add_pairs(codes[above], similarity[above])
+        self.kept.add(codes[edge])
+
+    def sort_in_failures(self, codes: Tensor, student: Adapter) -> Tensor:
+        """Put those codes where they belong whose pictures by the student are still too like a subject.
+
+        Where the original draws somebody else there, the student has to draw them again.
 
         Returns:
-            How like each subject the student's pictures are [n, P]; None without a student.
+            How like each subject the student's pictures of all the codes are [n, P].
         """
-        s0 = self.judgement.s0
-        before = self.judgement.similarity(self.original, codes)
-        after = None if student is None else self.judgement.similarity(student, codes)
-        above = (before > s0).any(dim=1)
-        fails = above if after is None else (after > s0).any(dim=1)
-        edge = (before > s0 - EDGE).any(dim=1)
-        pairs = above & fails
-        if pairs.any():
-            targets, found = self.targets(codes[pairs], before[pairs])
-            self.pairs.add(codes[pairs][found], targets[found])
-        self.kept.add(codes[~above & (edge | fails)])
+        after = self.judgement.similarity(student, codes)
+        codes = codes[(after > self.judgement.s0).any(dim=1)]
+        if len(codes):
+            before = self.judgement.similarity(self.original, codes)
+            above = (before > self.judgement.s0).any(dim=1)
+            self.add_pairs(codes[above], before[above])
+            self.kept.add(codes[~above])
         return after
+
+    def add_pairs(self, codes: Tensor, similarity: Tensor) -> None:
+        if len(codes):
+            targets, found = self.targets(codes, similarity)
+            self.pairs.add(codes[found], targets[found])

@@ -192,9 +192,7 @@ class Fold(Operator[FoldSettings]):
         best = []
         for search in self.searches:
             met, ends = search.run(self.hunt, self.student, ROUND_STEPS, self.batch)
-            similarity = self.finds.sort_in(met, self.student)
-            assert similarity is not None
-            best.append(similarity[-len(ends) :].max().item())
+            best.append(self.finds.sort_in_failures(met, self.student)[-len(ends) :].max().item())
             search.restart(RESTARTED, self.rng)
         self.best_search = max(best)
         self.price = self.price.after(self.best_search - (self.line - self.settings.margin))

@@ -100,4 +100,31 @@ def mean_in_the_middle(bench: Bench) -> str:
     return found
 
 
-CLAUSES = (mean_latent, sample_latents, codes_repeat, codes_vary, codes_global_rng, mean_in_the_middle)
+@clause(
+    expected="`sample_noise` returns None, or what `sample_latents` makes the very same codes from, with a gradient.",
+    matters="Whoever searches for a person searches there too; searches elsewhere would be searches of another model.",
+    mend="Have `sample_latents` call `sample_noise` and return `noise.to_codes(noise.z, noise.labels)`.",
+    needs=(codes_repeat,),
+)
+def noise_makes_codes(bench: Bench) -> str:
+    noise = bench.adapter.sample_noise(3, seeded(5))
+    if noise is None:
+        return "codes are made from nothing: searches go over codes alone"
+    broken_if(noise.z.dim() != 2 or len(noise.z) != 3, f"`z` is {list(noise.z.shape)}, not [3, z_dim].")
+    z = noise.z.detach().clone().requires_grad_(True)
+    codes = noise.to_codes(z, noise.labels)
+    drawn = sample(bench.adapter, 3, seed=5)
+    broken_if(not torch.equal(codes.detach(), drawn), "`to_codes(z, labels)` gives other codes than `sample_latents`.")
+    broken_if(not codes.requires_grad, "`to_codes` has no gradient with respect to `z`.")
+    return f"{noise.z.shape[1]} numbers a code"
+
+
+CLAUSES = (
+    mean_latent,
+    sample_latents,
+    codes_repeat,
+    codes_vary,
+    codes_global_rng,
+    mean_in_the_middle,
+    noise_makes_codes,
+)
