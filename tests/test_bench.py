@@ -13,6 +13,7 @@ from examples.synthetic_faces.bench import bench, drawn_people, photographed_peo
 from examples.synthetic_faces.bench_figures import Figures, figures_of, summary, table
 from examples.synthetic_faces.bench_picture import BACK, GONE, _x, chart
 from guide_plugin import Recipe, UsageError
+from guide_plugin.report.findings import ErasureFigures
 from tests.conftest import SMALL_AUDIT
 from tests.sample_reports import THRESHOLD, failed, passed
 
@@ -70,13 +71,15 @@ def test_a_person_whom_the_model_cannot_draw_is_a_row(tiny_model: Path, tmp_path
 
 def test_figures_are_the_reports() -> None:
     report = passed()
+    erasure = ErasureFigures(pictures=40, ea=0.95, people=200, ra=0.9, erb=0.924)
+    report = report.model_copy(update={"findings": report.findings.model_copy(update={"erasure": erasure})})
     row = figures_of("seed 3", report)
     attacks = report.findings.recovery.attacks
     assert row.threshold == THRESHOLD
     assert row.w == max(a.after[-1] for a in attacks if a.who == "subject" and a.codes == "W")
-    assert row.z is None
+    assert (row.ea, row.ra, row.erb) == (0.95, 0.9, 0.924)
     assert row.spare == pytest.approx(THRESHOLD - row.brought_back)
-    assert row.brought_back == max(value for value in (row.w, row.holdout_w) if value is not None)
+    assert row.brought_back == max(a.after[-1] for a in attacks if a.counted)
     assert (row.median, row.lowest) == (
         report.findings.bystanders.random.median,
         report.findings.bystanders.random.minimum,

@@ -89,10 +89,10 @@ def figures_of(name: str, report: Report) -> Figures:
     found = report.findings
     if found is None:
         return Figures(name, report.verdict.outcome, tuple(report.verdict.reasons))
-    attacks = [] if found.recovery is None else found.recovery.attacks
+    counted = [] if found.recovery is None else [attack for attack in found.recovery.attacks if attack.counted]
 
     def searches(who: str, codes: str) -> float | None:
-        return highest(*(attack.after[-1] for attack in attacks if (attack.who, attack.codes) == (who, codes)))
+        return highest(*(attack.after[-1] for attack in counted if (attack.who, attack.codes) == (who, codes)))
 
     back = {
         "w": searches("subject", "W"),
@@ -113,6 +113,9 @@ def figures_of(name: str, report: Report) -> Figures:
         median=others.median,
         q05=others.q05,
         lowest=others.minimum,
+        ea=found.erasure.ea if found.erasure else None,
+        ra=found.erasure.ra if found.erasure else None,
+        erb=found.erasure.erb if found.erasure else None,
         training=report.training.seconds if report.training else None,
         audit=found.seconds,
     )
