@@ -182,7 +182,7 @@ def test_the_judge_leads_searches_of_its_own_where_it_has_a_gradient() -> None:
         ("subject", "W", "mean"), ("subject", "W", "random"), ("subject", "Z", "random"), ("subject", "Z", "random"),
     ]  # fmt: skip
     assert all(a.counted for a in led)
-    assert not [words for words in found.not_measured if "another recogniser" in words]
+    assert not [words for words in found.not_measured if "another recogniser" in words or "(Z)" in words]
 
     def numb(images: Tensor) -> Tensor:
         return read_code(torch.from_numpy(images.detach().numpy()))
@@ -192,6 +192,7 @@ def test_the_judge_leads_searches_of_its_own_where_it_has_a_gradient() -> None:
         found = Examination(Painter(), Painter(), *who, judge, 0, Silent(), same).run().findings
         assert {a.guide for a in found.recovery.attacks} == {"trainer"}
         assert [words for words in found.not_measured if why in words]
+        assert [words for words in found.not_measured if "searches over noise (Z)" in words]
 
 
 def test_the_judges_opinion_takes_the_place_of_the_trainers() -> None:

@@ -193,9 +193,7 @@ class Examination:
         self.watcher.stage("Searching the original for the same people, to compare with")
         old = attacker.once(self.before)
         self.watcher.stage("Trying to bring the subject back")
-        new = attacker.thoroughly(self.after)
-        cannot = attacker.judge_cannot_lead(new, self.judge_is_trainer)
-        new = new if cannot else [*new, *attacker.by_the_judge(self.after)]
+        new, left_out = attacker.everything(self.after, self.judge_is_trainer)
         best = best_endings(new, targets)[0]
         with torch.no_grad():
             mean = self.before.mean_latent()
@@ -241,7 +239,7 @@ class Examination:
             "leak": leak,
             "target": target_figures(self.before, self.after, subject.code, seen.known, self.judge),
             "photos": photos,
-            "not_measured": [*findings.not_measured, *([cannot] if cannot else [])],
+            "not_measured": [*findings.not_measured, *left_out],
             "erasure": erasure_figures(pictures, findings.bystanders, findings.reference.threshold),
         }
         shown: dict[str, Tensor] = {}
