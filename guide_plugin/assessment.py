@@ -26,7 +26,10 @@ from guide_plugin.subject import Case
 from guide_plugin.whole_files import sha256, write_private, write_whole
 
 SHOWN_BYSTANDERS = 10
-STANDS_ON = ("torch", "torchvision", "diffusers", "huggingface-hub", "facenet-pytorch", "lpips", "pillow", "numpy")
+STANDS_ON = (
+    *("torch", "torchvision", "diffusers", "huggingface-hub", "facenet-pytorch", "lpips", "torchmetrics"),
+    *("pillow", "numpy"),
+)
 
 
 def assess(

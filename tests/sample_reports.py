@@ -14,6 +14,7 @@ from guide_plugin.report.findings import (
     BINS,
     BystanderFigures,
     Distribution,
+    ErasureFigures,
     FidelityFigures,
     Findings,
     LeakFigures,
@@ -22,7 +23,14 @@ from guide_plugin.report.findings import (
     SubjectFigures,
     TargetFigures,
 )
-from guide_plugin.report.recovery_figures import Attack, FineTune, PathPoint, RecoveryFigures
+from guide_plugin.report.recovery_figures import (
+    Attack,
+    FineTune,
+    LikenessFigures,
+    PathPoint,
+    RecoveryFigures,
+    SearchCost,
+)
 from guide_plugin.report.schema import InversionFigures, Report, Rule, TrainingFigures, Verdict
 
 THRESHOLD = 0.597
@@ -85,6 +93,12 @@ def attacks(rng: random.Random, subject_after: float = 0.41) -> list[Attack]:
             0.95,
         ),
         (
+            "Z",
+            {"subject": (0.89, 0.38), "hold-out": (0.7, 0.33), "control": (0.94, 0.92), "stranger": (0.45, 0.44)},
+            0.03,
+            0.97,
+        ),
+        (
             "W+",
             {"subject": (0.98, 0.97), "hold-out": (0.96, 0.95), "control": (0.97, 0.96), "stranger": (0.95, 0.94)},
             0.01,
@@ -98,7 +112,8 @@ def attacks(rng: random.Random, subject_after: float = 0.41) -> list[Attack]:
                     Attack(
                         who=who,
                         codes=codes,
-                        start=("mean", "random", "old code")[i % 3] if who == "subject" else "mean",
+                        start=start_of(codes, who, i),
+                        guide="judge" if codes == "Z" and who == "subject" and i == 2 else "trainer",
                         steps=STEPS,
                         before=curve(rng, 0.05, before - lower),
                         after=curve(rng, 0.02, after - lower),
@@ -107,6 +122,13 @@ def attacks(rng: random.Random, subject_after: float = 0.41) -> list[Attack]:
                     )
                 )
     return made
+
+
+def start_of(codes: str, who: str, i: int) -> str:
+    """Return where the i-th search begins."""
+    if codes == "Z":
+        return "picked" if i == 1 else "random"
+    return ("mean", "random", "old code")[i % 3] if who == "subject" else "mean"
 
 
 def path() -> list[PathPoint]:
@@ -148,6 +170,10 @@ def passed() -> Report:
             same_person=skewed(rng, 400, 0.05),
             false_accept=0.001,
             threshold=THRESHOLD,
+            known=0.962,
+            photo_pairs=3,
+            photo_pairs_known=2,
+            alike=0.021,
         ),
         bystanders=BystanderFigures(
             random=bystanders,
@@ -183,8 +209,25 @@ def passed() -> Report:
         ),
         photos=photos,
         target=TargetFigures(face_found=True, to_subject=0.044),
+        erasure=ErasureFigures(pictures=46, ea=0.978, people=200, ra=0.985, erb=0.9815),
         recovery=RecoveryFigures(
-            attacks=attacks(rng), path=path(), searched=2000, search_before=0.713, search_after=0.488
+            attacks=attacks(rng),
+            cost=SearchCost(searches=75, steps=37_500, seconds=61.3),
+            likeness=LikenessFigures(
+                codes="W",
+                people=200,
+                perceptual=0.214,
+                perceptual_nearest=0.187,
+                nearer=31,
+                scales=3,
+                ms_ssim=0.412,
+                ms_ssim_nearest=0.455,
+                more_alike=27,
+            ),
+            path=path(),
+            searched=2000,
+            search_before=0.713,
+            search_after=0.488,
         ),
         leak=LeakFigures(
             starts=32,
@@ -321,7 +364,15 @@ def without_subject() -> Report:
     """Return an audit of two given models, nobody named, the trainer as the judge."""
     report = passed()
     findings = report.findings.model_copy(
-        update={"subject": None, "photos": [], "target": None, "recovery": None, "leak": None, "fidelity": []}
+        update={
+            "subject": None,
+            "photos": [],
+            "target": None,
+            "recovery": None,
+            "leak": None,
+            "fidelity": [],
+            "erasure": None,
+        }
     )
     none = "nobody was named"
     rules = [
@@ -379,8 +430,8 @@ def full() -> Report:
         subject=[-0.06, 0.11, 0.34, 0.58, 0.81, 0.93],
         control=[0.86, 0.88, 0.9, 0.92, 0.94, 0.96],
     )
-    kept = [a for a in found.recovery.attacks if a.start == "mean"]
-    single = list({(a.who, a.codes): a for a in kept}.values())
+    kept = [a for a in found.recovery.attacks if a.start in ("mean", "random") and a.guide == "trainer"]
+    single = list({(a.who, a.codes): a for a in reversed(kept)}.values())
     findings = found.model_copy(
         update={
             "level": "full",

@@ -108,6 +108,9 @@ def test_results_join_the_sources() -> None:
         "recovery_similarity_max": 0.41,
         "bystander_similarity_median": found.bystanders.random.median,
         "bystander_similarity_q05": found.bystanders.random.q05,
+        "erasing_accuracy": 0.978,
+        "retaining_accuracy": 0.985,
+        "erasing_retaining_balance": 0.9815,
         "frechet_distance_recogniser": 0.0123,
     }
     assert all(set(one) == {"type", "value", "name"} for one in ours["metrics"])

@@ -13,15 +13,15 @@ from torch import Tensor
 from examples.synthetic_faces.portraits import codes, draw
 from guide_plugin import LocalCheckpoint, UsageError
 from guide_plugin.adapter import Synthesis, View
-from guide_plugin.inversion import InversionSettings, invert
+from guide_plugin.inversion import InversionSettings, invert, invert_to_noise
 from guide_plugin.latent.distribution import measure_distribution
-from guide_plugin.latent.search import ramp
+from guide_plugin.latent.search import Noise, noise_radius, ramp
 from guide_plugin.operator import Losses
 from guide_plugin.vision.perceptual import ConvPerceptual, load_perceptual
 from guide_plugin.vision.recognition import load_small
 from hub_adapters.stylegan2.adapter import StyleGAN2
 from tests.conftest import DEMO_MODEL
-from tests.planted import InMemory
+from tests.planted import InMemory, Mapped, read_code
 
 CPU = torch.device("cpu")
 LAYERS, WIDTH, SIDE = 3, 4, 8
@@ -120,6 +120,39 @@ def test_pictures_in_batches_give_what_they_give_together() -> None:
     apart = find(adapter, images, settings=InversionSettings(steps=20, batch=2), on_step=count)
     assert torch.allclose(together.code, apart.code, atol=1e-4)
     assert steps == [(i, 40) for i in range(1, 41)]
+
+
+def test_the_noise_of_a_drawn_picture_is_found_again_whatever_the_batches() -> None:
+    adapter = Mapped()
+    wanted = adapter.sample_latents(3, torch.Generator().manual_seed(9))
+    images = adapter.synthesize(wanted).image
+    radius = noise_radius(adapter, torch.Generator().manual_seed(0))
+    assert radius is not None
+    start = Noise(adapter.sample_noise(3, torch.Generator().manual_seed(1)), radius)
+    networks = ConvPerceptual([4]).requires_grad_(False), read_code, read_code
+    found = invert_to_noise(adapter, images, *networks, start, InversionSettings(steps=200))
+    assert torch.allclose(found.code, wanted, atol=0.1)
+    assert found.similarity.min() > 0.99
+    assert found.guided
+    apart = invert_to_noise(adapter, images, *networks, start, InversionSettings(steps=20, batch=2))
+    together = invert_to_noise(adapter, images, *networks, start, InversionSettings(steps=20))
+    assert torch.allclose(apart.code, together.code, atol=1e-4)
+
+
+def test_a_batch_is_as_large_as_memory_allows() -> None:
+    class Counting(Linear):
+        side, sizes = SIDE, list[int]()
+
+        def synthesize(self, w: Tensor, view: View | None = None) -> Synthesis:
+            self.sizes.append(len(w))
+            image = torch.nn.functional.interpolate(super().synthesize(w).image, (self.side, self.side))
+            return Synthesis(image, image)
+
+    for side, largest in ((64, 32), (96, 14), (256, 8)):
+        adapter = Counting()
+        adapter.side, adapter.sizes = side, []
+        find(adapter, torch.zeros(33, 3, side, side), settings=InversionSettings(steps=0))
+        assert max(adapter.sizes) == largest
 
 
 def test_an_encoders_guess_is_where_the_search_starts() -> None:

@@ -14,16 +14,24 @@ from pathlib import Path
 import pytest
 
 from guide_plugin.report import numbers
+from guide_plugin.report.attack_groups import counted, share_above
 from guide_plugin.report.curves import thinned
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.page import evidence_page, page
 from guide_plugin.report.recovery_figures import Attack, FineTune, RecoveryFigures
-from guide_plugin.report.recovery_words import layered_sentences, leak_sentences, plausible_sentences
+from guide_plugin.report.recovery_words import (
+    cost_sentence,
+    layered_sentences,
+    leak_sentences,
+    likeness_sentences,
+    plausible_sentences,
+)
 from guide_plugin.report.schema import Report, Verdict
+from guide_plugin.report.summary import summary_rows
 from guide_plugin.report.svg import apart
-from guide_plugin.report.verdict_words import bystander_words, headline
+from guide_plugin.report.verdict_words import bystander_words, erasure_words, headline, knowledge_words
 from tests.conftest import REPOSITORY
-from tests.sample_reports import SAMPLES, failed, full, hostile, passed, png, skewed, without_subject
+from tests.sample_reports import SAMPLES, THRESHOLD, failed, full, hostile, passed, png, skewed, without_subject
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 PICTURES = {"bystanders.png": png(), "views.png": png()}
@@ -186,7 +194,7 @@ def test_recovery_is_said_as_it_was_measured() -> None:
     first, second, third = plausible_sentences(held)
     assert "gets to 0.41 at best in 2 searches; the threshold is 0.60. That is not the same person." in first
     assert second == "In the original model the same searches reach 0.90."
-    assert "still found, at 0.93" in third
+    assert "still found over W, at 0.93" in third
     broken = plausible_sentences(findings_with(("hold-out", "W", 0.9, 0.7), ("subject", "W", 0.9, 0.1)))
     assert "0.70 at best" in broken[0]
     assert "they can be brought back" in broken[0]
@@ -194,6 +202,85 @@ def test_recovery_is_said_as_it_was_measured() -> None:
     assert "proves little" in weak[1]
     assert "too weak" in weak[2]
     assert plausible_sentences(findings_with(("control", "W", 1, 1))) == []
+
+
+def test_searches_over_noise_count_and_are_told_apart() -> None:
+    found = findings_with(
+        ("subject", "W", 0.9, 0.41), ("subject", "Z", 0.8, 0.7), ("hold-out", "Z", 0.8, 0.1),
+        ("control", "W", 0.9, 0.9), ("control", "Z", 0.9, 0.2),
+    )  # fmt: skip
+    says = plausible_sentences(found)
+    assert "0.70 at best in 3 searches" in says[0]
+    assert "they can be brought back, by 33\u00a0% of them" in says[0]
+    assert "still found over W, at 0.90" in says[2]
+    assert "not found either over Z, at 0.20" in says[3]
+    assert share_above(counted(found.recovery.attacks), THRESHOLD) == pytest.approx(1 / 3)
+    rows = {row.key: row for row in summary_rows(found)}
+    assert (rows["recovered_w"].after, rows["recovered_z"].after) == (0.41, 0.7)
+    assert (rows["recovered_z_controls"].before, rows["recovered_z_controls"].after) == (0.9, 0.2)
+    assert rows["searches_above"].after == pytest.approx(1 / 3)
+    assert rows["searches_above"].before == 1.0
+    assert "3 searches" in rows["searches_above"].label
+
+
+def test_what_the_searches_ended_at_and_cost_is_said() -> None:
+    found = passed().findings
+    near, structure = likeness_sentences(found)
+    assert "has a perceptual distance of 0.214" in near
+    assert "31 of 200 other people are nearer" in near
+    assert "lie within 0.187" in near
+    assert "at 3 scales" in structure
+    assert "27 of these people score higher" in structure
+    assert cost_sentence(found) == "All searches of both models, 75 with 37,500 steps together, took 61 s."
+    likeness = found.recovery.likeness.model_copy(update={"nearer": 0, "ms_ssim": None})
+    closest = found.model_copy(update={"recovery": found.recovery.model_copy(update={"likeness": likeness})})
+    says = likeness_sentences(closest)
+    assert "None of 200 other people is nearer" in says[0]
+    assert "too small for MS-SSIM" in says[1]
+    assert "nearer to the person than anybody else" in says[2]
+
+
+def test_how_well_the_judge_knows_people_and_who_is_verified_is_said() -> None:
+    found = passed().findings
+    assert knowledge_words(found) == (
+        "Of pairs of pictures of one person, the judge knows 96\u00a0% by that threshold. The rest, it would not find "
+        "again. Of 3 pairs of the person’s photos it knows 2."
+    )
+    centred = found.reference.model_copy(update={"alike": 0.65, "centred": True})
+    says = knowledge_words(found.model_copy(update={"reference": centred}))
+    assert "the median pair of strangers scores 0.650" in says
+    assert "taken from their mean" in says
+    assert "no longer verifies 98\u00a0%" in erasure_words(found)
+    assert "0.982 (ERB)" in erasure_words(found) or "0.981 (ERB)" in erasure_words(found)
+    text = Page(page(passed(), {})).text
+    for sentence in (knowledge_words(found), erasure_words(found), *likeness_sentences(found), cost_sentence(found)):
+        assert " ".join(sentence.split()) in text
+    assert ", led by the judge" in text
+    assert "from the most alike of many random codes" in text
+    rows = {row.key: row.after for row in summary_rows(found)}
+    assert (rows["ea"], rows["ra"], rows["erb"]) == (0.978, 0.985, 0.9815)
+
+
+def test_a_report_of_the_version_before_is_read_and_shown() -> None:
+    told = passed().model_dump(mode="json")
+    told["schema_version"] = 2
+    found = told["findings"]
+    found["recovery"]["attacks"] = [a for a in found["recovery"]["attacks"] if a["codes"] != "Z"]
+    for attack in found["recovery"]["attacks"]:
+        del attack["guide"]
+    for part, names in (
+        (found, ["erasure"]),
+        (found["recovery"], ["cost", "likeness"]),
+        (found["reference"], ["known", "photo_pairs", "photo_pairs_known", "alike", "centred"]),
+    ):
+        for name in names:
+            del part[name]
+    old = Report.model_validate(told)
+    read = Page(page(old, {}))
+    assert not read.wrong
+    assert "(Z)" not in read.text
+    assert "ERB" not in read.text
+    assert {"ea", "judge_knows"}.isdisjoint(row.key for row in summary_rows(old.findings))
 
 
 @pytest.mark.parametrize("left", ["attacks", "path", "fine_tune", "nothing", "one step", "no steps"])

@@ -20,6 +20,7 @@ from guide_plugin.audit.evidence import evidence
 from guide_plugin.audit.fine_tune import fine_tune_figures
 from guide_plugin.audit.identity import measure_photos, nearby_codes, subject_figures
 from guide_plugin.audit.leak import leak_figures
+from guide_plugin.audit.likeness import best_endings, distances, likeness_figures
 from guide_plugin.audit.picture_distances import fidelity_figures
 from guide_plugin.audit.recovery import attack_figures, path_figures, search, search_cost
 from guide_plugin.audit.same_person import same_person_similarities
@@ -192,9 +193,8 @@ class Examination:
         self.watcher.stage("Searching the original for the same people, to compare with")
         old = attacker.once(self.before)
         self.watcher.stage("Trying to bring the subject back")
-        new = attacker.thoroughly(self.after)
-        cannot = attacker.judge_cannot_lead(new, self.judge_is_trainer)
-        new = new if cannot else [*new, *attacker.by_the_judge(self.after)]
+        new, left_out = attacker.everything(self.after, self.judge_is_trainer)
+        best = best_endings(new, targets)[0]
         with torch.no_grad():
             mean = self.before.mean_latent()
             typical = (people - mean).flatten(1).norm(dim=1).mean().item()
@@ -203,6 +203,11 @@ class Examination:
         searched = search(self.before, self.after, self.effort.searched, seen.known, self.judge, self.rng, self.told)
         recovery = RecoveryFigures(
             attacks=attack_figures(targets, old, new, mean, typical),
+            likeness=likeness_figures(
+                best,
+                distances(self.after, best.code, best.target, self.networks.perceptual),
+                distances(self.before, people, best.target, self.networks.perceptual),
+            ),
             cost=search_cost([*old, *new], self.effort.attack_steps),
             path=path_figures(self.before, self.after, subject.code, directions, seen.known[0], self.judge),
             searched=self.effort.searched,
@@ -234,8 +239,10 @@ class Examination:
             "leak": leak,
             "target": target_figures(self.before, self.after, subject.code, seen.known, self.judge),
             "photos": photos,
-            "not_measured": [*findings.not_measured, *([cannot] if cannot else [])],
+            "not_measured": [*findings.not_measured, *left_out],
             "erasure": erasure_figures(pictures, findings.bystanders, findings.reference.threshold),
         }
-        shown = evidence(self.before, self.after, subject, targets, new) if self.spec.keep_evidence else {}
+        shown: dict[str, Tensor] = {}
+        if self.spec.keep_evidence:
+            shown = evidence(self.before, self.after, subject, targets, new, people, self.networks.perceptual)
         return findings.model_copy(update=update), shown

@@ -42,7 +42,7 @@ class Attacker:
         recogniser: whose opinion of a face leads the search; `guide` says which of the two it is.
         judge: what every end is measured with.
         old_code: the subject's code in the original [1, *latent_shape].
-        seed: of all random starts; equal seeds give two generators equal luck.
+        seed: of all that is drawn; equal seeds give two generators equal luck.
     """
 
     perceptual: PerceptualFeatures
@@ -65,7 +65,15 @@ class Attacker:
         z = [*once_each(self.targets, self._anywhere), *further(self.targets, self.effort, old_code=False)]
         return self._search(adapter, w, z)
 
-    def judge_cannot_lead(self, searches: list[Searches], is_trainer: bool) -> str | None:
+    def everything(self, adapter: Adapter, judge_is_trainer: bool) -> tuple[list[Searches], list[str]]:
+        """Search thoroughly, and led by the judge where it can lead; say besides what was left out."""
+        found = self.thoroughly(adapter)
+        over_noise = any(some.codes == "Z" for some in found)
+        left_out = [] if over_noise else ["searches over noise (Z): this kind of model makes its codes from none"]
+        cannot = self._judge_cannot_lead(found, judge_is_trainer)
+        return (found, [*left_out, cannot]) if cannot else ([*found, *self.by_the_judge(adapter)], left_out)
+
+    def _judge_cannot_lead(self, searches: list[Searches], is_trainer: bool) -> str | None:
         """Say why no search can be led by the judge in place of the trainer; None where one can."""
         if is_trainer:
             return "searches led by another recogniser than the one that trained: the judge is the same one"
@@ -77,40 +85,44 @@ class Attacker:
 
     def by_the_judge(self, adapter: Adapter) -> list[Searches]:
         """Search for the subject led by the judge's opinion of the face, in place of the trainer's."""
-        judge = replace(self, recogniser=self.judge, guide="judge", seed=self.seed + 1)
-        rng = torch.Generator().manual_seed(judge.seed)
+        judge = replace(self, recogniser=self.judge, guide="judge", seed=self.seed + 3)
         w, z = (led_by_the_judge(self.targets, self.effort, start) for start in ("mean", self._anywhere))
-        return [judge.over_w(adapter, w, rng), *judge.over_z(adapter, z, rng)]
+        return [judge.over_w(adapter, w), *judge.over_z(adapter, z)]
 
     @property
     def _anywhere(self) -> Start:
         return "picked" if self.effort.start_pool else "random"
 
     def _search(self, adapter: Adapter, w: list[Aim], z: list[Aim]) -> list[Searches]:
-        rng = torch.Generator().manual_seed(self.seed)
-        over_w = self.over_w(adapter, w, rng)
+        over_w = self.over_w(adapter, w)
         found = [over_w]
         if len(adapter.latent_shape) > 1:
             n = len(self.targets)
-            found.append(self._over_codes(adapter, "W+", w[:n], over_w.found.code[:n], rng))
-        return [*found, *self.over_z(adapter, z, rng)]
+            found.append(self._over_codes(adapter, "W+", w[:n], over_w.found.code[:n]))
+        return [*found, *self.over_z(adapter, z)]
 
-    def over_w(self, adapter: Adapter, aims: list[Aim], rng: torch.Generator) -> Searches:
+    def _rng(self, stream: int) -> torch.Generator:
+        """Return one of three streams: what is drawn from one moves no other, in whichever generator."""
+        return torch.Generator().manual_seed(self.seed + stream)
+
+    def over_w(self, adapter: Adapter, aims: list[Aim]) -> Searches:
         """Search over one code for all layers."""
         starts = [aim for aim in aims if aim.start in ("random", "picked")]
         if starts:
-            codes, _ = random_codes(adapter, max(len(starts), self.effort.start_pool), rng)
+            codes, _ = random_codes(adapter, max(len(starts), self.effort.start_pool), self._rng(1))
             elsewhere = iter(codes[self._places(adapter, starts, codes)].split(1))
         known = {"mean": adapter.mean_latent(), "old code": self.old_code}
         begin = [known[aim.start] if aim.start in known else next(elsewhere) for aim in aims]
-        return self._over_codes(adapter, "W", aims, torch.cat(begin), rng)
+        return self._over_codes(adapter, "W", aims, torch.cat(begin))
 
-    def over_z(self, adapter: Adapter, aims: list[Aim], rng: torch.Generator) -> list[Searches]:
+    def over_z(self, adapter: Adapter, aims: list[Aim]) -> list[Searches]:
         """Search over the noise that codes are made from; no searches where they are not made from any."""
+        rng = self._rng(2)
         radius = noise_radius(adapter, rng)
-        codes, noise = random_codes(adapter, max(len(aims), self.effort.start_pool), rng)
-        if radius is None or noise is None:
+        if radius is None:
             return []
+        codes, noise = random_codes(adapter, max(len(aims), self.effort.start_pool), rng)
+        assert noise is not None
         begin = Noise(noise, radius).rows(self._places(adapter, aims, codes))
         images, view, settings = self._sought(aims)
         found = invert_to_noise(
@@ -118,13 +130,11 @@ class Attacker:
         )
         return [Searches("Z", self.guide, aims, found)]
 
-    def _over_codes(
-        self, adapter: Adapter, codes: Codes, aims: list[Aim], begin: Tensor, rng: torch.Generator
-    ) -> Searches:
+    def _over_codes(self, adapter: Adapter, codes: Codes, aims: list[Aim], begin: Tensor) -> Searches:
         images, view, settings = self._sought(aims)
         settings = replace(settings, broadcast=1.0 if codes == "W" else 0.0)
         networks = self.perceptual, self.recogniser, self.judge
-        found = invert(adapter, images, *networks, rng, settings, view, begin, self._on_step)
+        found = invert(adapter, images, *networks, self._rng(0), settings, view, begin, self._on_step)
         return Searches(codes, self.guide, aims, found)
 
     def _sought(self, aims: list[Aim]) -> tuple[Tensor, Tensor | None, InversionSettings]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from guide_plugin.report.attack_groups import group_of, grouped
+from guide_plugin.report.attack_groups import counted, group_of, grouped, plausible, share_above
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.numbers import count, plain, three
 
@@ -82,21 +82,42 @@ def _person(found: Findings) -> Iterator[Figure]:
 
 def _attacks(found: Findings) -> Iterator[Figure]:
     below = f"below {three(found.reference.threshold)}"
-    for codes, name, metric in (
-        ("W", "The person, searched for in the model, highest", "recovery_similarity_max"),
-        ("W+", "The same with a code for every layer (W+), not counted", None),
+    attacks = found.recovery.attacks if found.recovery else []
+    for groups, name, metric in (
+        (plausible(attacks), "The person, searched for in the model, highest", "recovery_similarity_max"),
+        (grouped(attacks, "W+"), "The same with a code for every layer (W+), not counted", None),
     ):
-        groups = grouped(found.recovery.attacks, codes) if found.recovery else []
         person, others = group_of(groups, "subject", "hold-out"), group_of(groups, "control", "stranger")
         if person:
-            said = [f"{group.name[0].lower()}{group.name[1:]}: {three(group.after)}" for group in others]
+            said = [
+                f"{group.name[0].lower()}{group.name[1:]} ({group.codes}): {three(group.after)}" for group in others
+            ]
             yield Figure(
                 name,
                 max(group.before for group in person),
                 max(group.after for group in person),
-                "; ".join([below, *said] if codes == "W" else said or [below]),
+                "; ".join([below, *said] if metric else said or [below]),
                 metric,
             )
+    if counted(attacks):
+        n, alike = len(counted(attacks)), share_above(counted(attacks), found.reference.threshold)
+        yield Figure(f"Share of these {count(n)} searches that end as the same person", None, alike, "0 is none")
+    likeness = found.recovery.likeness if found.recovery else None
+    if likeness is not None:
+        yield Figure(
+            "Where the best of them ended: perceptual distance to the picture searched for",
+            None,
+            likeness.perceptual,
+            f"{count(likeness.nearer)} of {count(likeness.people)} other people are nearer; the nearest 5 % within "
+            f"{three(likeness.perceptual_nearest)}",
+        )
+    if likeness is not None and likeness.ms_ssim is not None:
+        yield Figure(
+            f"The same by MS-SSIM at {likeness.scales} scales, 1 for equal pictures",
+            None,
+            likeness.ms_ssim,
+            f"{count(likeness.more_alike or 0)} of {count(likeness.people)} other people score higher",
+        )
     tune = found.recovery.fine_tune if found.recovery else None
     if tune is not None and tune.steps:
         yield Figure(
@@ -129,6 +150,23 @@ def _others(found: Findings) -> Iterator[Figure]:
         yield Figure(
             "All of these people, mean (95 % interval)", 1.0, others.mean, "1 is unchanged", interval=others.interval
         )
+    if found.erasure is not None:
+        erased = found.erasure
+        yield Figure(
+            f"Erased: share of {count(erased.pictures)} pictures of the person no longer verified (EA)",
+            0.0,
+            erased.ea,
+            "1 is all",
+            "erasing_accuracy",
+        )
+        yield Figure(
+            f"Retained: share of {count(erased.people)} other people still verified (RA)",
+            1.0,
+            erased.ra,
+            "1 is all",
+            "retaining_accuracy",
+        )
+        yield Figure("Harmonic mean of both (ERB)", 0.0, erased.erb, "1 is both", "erasing_retaining_balance")
     for figures in found.fidelity:
         if figures.network == JUDGE and figures.frechet is not None:
             unchanged = figures.frechet_unchanged

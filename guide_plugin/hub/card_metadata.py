@@ -24,6 +24,9 @@ METRICS = {
     "recovery_similarity_max": "Similarity to the removed person after searching plausible codes, highest",
     "bystander_similarity_median": "Similarity of other people to themselves before, median",
     "bystander_similarity_q05": "Similarity of other people to themselves before, 5th percentile",
+    "erasing_accuracy": "EA: share of the person's pictures that are no longer verified",
+    "retaining_accuracy": "RA: share of other people who are still verified",
+    "erasing_retaining_balance": "ERB: harmonic mean of EA and RA",
     "frechet_distance_recogniser": "Fréchet distance to the original in the recogniser's features",
 }
 

@@ -12,7 +12,7 @@ from guide_plugin.report.findings import LeakFigures
 from guide_plugin.report.limits import limits
 from guide_plugin.report.numbers import count, minus, plain, three
 from guide_plugin.report.schema import Report
-from guide_plugin.report.verdict_words import headline, similarity_words, subject_kind
+from guide_plugin.report.verdict_words import headline, knowledge_words, similarity_words, subject_kind
 
 GUIDE = "[GUIDE](https://arxiv.org/abs/2405.09879)"
 WORDS = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive"}
@@ -95,6 +95,8 @@ def _measured(provenance: Provenance, report: Report) -> Iterator[str]:
         yield from ["Nothing: the audit was switched off.", ""]
         return
     yield from [prose(similarity_words(report.findings)), ""]
+    known = knowledge_words(report.findings)
+    yield from [prose(known), ""] if known else []
     yield from [
         "In the table, rows about the person say how like them the faces are that were found, and rows about other "
         "people how like themselves they stayed.",

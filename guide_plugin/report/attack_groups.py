@@ -52,6 +52,21 @@ def grouped(attacks: list[Attack], codes: str) -> list[AttackGroup]:
     return groups
 
 
+def plausible(attacks: list[Attack]) -> list[AttackGroup]:
+    """Return the groups of both kinds of codes that the generator itself makes, W's first."""
+    return [*grouped(attacks, "W"), *grouped(attacks, "Z")]
+
+
+def counted(attacks: list[Attack]) -> list[Attack]:
+    """Return the searches for the subject that the verdict counts, and that took a step."""
+    return [attack for attack in attacks if attack.counted and attack.steps]
+
+
+def share_above(attacks: list[Attack], threshold: float) -> float:
+    """Return the share of these searches in the redacted generator that reach the threshold; at least one of them."""
+    return sum(attack.after[-1] >= threshold for attack in attacks) / len(attacks)
+
+
 def group_of(groups: list[AttackGroup], *who: str) -> list[AttackGroup]:
     """Return those of the groups that are about `who`."""
     return [group for group in groups if group.who in who]

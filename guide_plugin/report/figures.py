@@ -71,7 +71,7 @@ def attack_figures(findings: Findings, codes: str) -> list[Markup]:
     groups = grouped(recovery.attacks, codes) if recovery else []
     every = [v for g in groups for a in g.attacks for v in (*a.before, *a.after) if math.isfinite(v)]
     low = min(0.0, math.floor(10 * min(every, default=0.0)) / 10)
-    prefix = "w-plus" if codes == "W+" else "w"
+    prefix = {"W": "w", "Z": "z", "W+": "w-plus"}[codes]
     return [
         _attack_figure(f"{prefix}-{group.who}", group, Range(low, 1, findings.reference.threshold)) for group in groups
     ]

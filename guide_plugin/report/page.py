@@ -62,7 +62,7 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
             },
             groups={
                 codes: grouped(found.recovery.attacks if found and found.recovery else [], codes)
-                for codes in ("W", "W+")
+                for codes in ("W", "Z", "W+")
             },
             figures=figures,
             words=verdict_words,

@@ -53,6 +53,30 @@ class SearchCost(Record):
     seconds: float
 
 
+class LikenessFigures(Record):
+    """What the eye would see where the best search that the verdict counts ended, beside other people.
+
+    Attributes:
+        codes: over what it searched, "W" or "Z".
+        people: random bystanders as the original draws them, under the view of the picture searched for.
+        perceptual: perceptual distance of the redacted generator's picture there to the picture searched for.
+        perceptual_nearest: that of a bystander's than which 5 % of them are nearer.
+        nearer: how many bystanders' pictures are nearer than the search's.
+        scales: at how many scales MS-SSIM was taken: 5, or fewer for pictures under 176 pixels; 0 below 11.
+        ms_ssim, ms_ssim_nearest, more_alike: the same by MS-SSIM, 1 for equal pictures; None for 0 scales.
+    """
+
+    codes: Codes
+    people: int
+    perceptual: float
+    perceptual_nearest: float
+    nearer: int
+    scales: int
+    ms_ssim: float | None = None
+    ms_ssim_nearest: float | None = None
+    more_alike: int | None = None
+
+
 class PathPoint(Record):
     """Codes around the subject's old one.
 
@@ -91,7 +115,8 @@ class RecoveryFigures(Record):
 
     Attributes:
         attacks: searches for pictures, see `Attack`.
-        cost: of all of these; None in a report of an earlier version.
+        cost: of all of these.
+        likeness: what the best of them ended at; None in a report of an earlier version, as is `cost`.
         path: codes around the old one.
         searched: random codes of the redacted generator that were compared with the subject.
         search_before, search_after: the highest similarity to the subject among them, both generators.
@@ -100,6 +125,7 @@ class RecoveryFigures(Record):
 
     attacks: list[Attack]
     cost: SearchCost | None = None
+    likeness: LikenessFigures | None = None
     path: list[PathPoint]
     searched: int
     search_before: float

@@ -2,34 +2,75 @@
 
 from __future__ import annotations
 
-from guide_plugin.report.attack_groups import AttackGroup, group_of, grouped
+from guide_plugin.report.attack_groups import AttackGroup, group_of, grouped, plausible, share_above
 from guide_plugin.report.findings import Findings, LeakFigures
-from guide_plugin.report.numbers import count, three, two
+from guide_plugin.report.numbers import count, duration, share, three, two
 from guide_plugin.report.recovery_figures import FineTune
 
 
 def plausible_sentences(findings: Findings) -> list[str]:
-    """Say how far a search among plausible codes (W) gets."""
-    groups = grouped(findings.recovery.attacks, "W") if findings.recovery else []
+    """Say how far searches among plausible codes (W and Z) get."""
+    attacks = findings.recovery.attacks if findings.recovery else []
+    groups = plausible(attacks)
     person, threshold = group_of(groups, "subject", "hold-out"), findings.reference.threshold
     if not person:
         return []
     before, after = max(group.before for group in person), max(group.after for group in person)
-    searches = sum(len(group.attacks) for group in person)
+    searches = [attack for group in person for attack in group.attacks]
     says = [
         f"Somebody who searches the redacted model among plausible codes gets to {two(after)} at best in "
-        f"{_searches(searches)}; the threshold is {two(threshold)}. "
+        f"{_searches(len(searches))}; the threshold is {two(threshold)}. "
         + (
-            "That is the same person: they can be brought back."
+            f"That is the same person: they can be brought back, by {share(share_above(searches, threshold))} of them."
             if after >= threshold
             else "That is not the same person."
         )
     ]
+    led = sum(attack.guide == "judge" for attack in searches)
+    if led:
+        says[0] += f" {count(led)} of them followed the judge’s own opinion of the face, the others the trainer’s."
     says.append(
         f"In the original model the same searches reach {two(before)}"
         + ("." if before >= threshold else ", so they are too weak there too, and their failing now proves little.")
     )
     return says + [_control(group, threshold) for group in group_of(groups, "control")]
+
+
+def cost_sentence(findings: Findings) -> str | None:
+    """Say what the searches took."""
+    cost = findings.recovery.cost if findings.recovery else None
+    if cost is None:
+        return None
+    return (
+        f"All searches of both models, {count(cost.searches)} with {count(cost.steps)} steps together, took "
+        f"{duration(cost.seconds)}."
+    )
+
+
+def likeness_sentences(findings: Findings) -> list[str]:
+    """Say what stands beside the recogniser's word: how near the picture lies where the best search ended."""
+    found = findings.recovery.likeness if findings.recovery else None
+    if found is None:
+        return []
+    says = [
+        f"Where the best search (over {found.codes}) ended, the redacted model’s picture has a perceptual distance of "
+        f"{three(found.perceptual)} to the picture searched for. {_nearer(found.nearer, found.people)} nearer to it in "
+        f"the original; the nearest 5\u00a0% of them lie within {three(found.perceptual_nearest)}."
+    ]
+    if found.ms_ssim is None:
+        says.append("The pictures are too small for MS-SSIM.")
+    else:
+        says.append(
+            f"By MS-SSIM at {found.scales} scales, 1 for equal pictures, it scores {three(found.ms_ssim)}; "
+            f"{count(found.more_alike or 0)} of these people score higher, the nearest 5\u00a0% at least "
+            f"{three(found.ms_ssim_nearest)}."
+        )
+    if found.nearer == 0:
+        says.append(
+            "So it is nearer to the person than anybody else, whatever the recognisers say. Look at the pictures: "
+            "--keep-evidence keeps them in the private folder."
+        )
+    return says
 
 
 def layered_sentences(findings: Findings) -> list[str]:
@@ -62,15 +103,15 @@ def distance_sentence(findings: Findings) -> str | None:
         return None
     parts = [
         f"at {two(max(group.distance for group in person))} with "
-        + ("plausible codes" if codes == "W" else "a code per layer")
-        for codes in ("W", "W+")
+        + {"W": "plausible codes (W)", "Z": "plausible codes (Z)", "W+": "a code per layer"}[codes]
+        for codes in ("W", "Z", "W+")
         if (person := group_of(grouped(findings.recovery.attacks, codes), "subject", "hold-out"))
     ]
     if not parts:
         return None
     return (
         "Measured from the mean, where a typical random person lies at 1, the codes found for the person lie "
-        + " and ".join(parts)
+        + ", ".join(parts)
         + "."
     )
 
@@ -126,9 +167,10 @@ def leak_sentences(leak: LeakFigures, threshold: float) -> list[str]:
 def _control(group: AttackGroup, threshold: float) -> str:
     how = "one search" if len(group.attacks) == 1 else f"median of {len(group.attacks)}"
     found = f"{two(group.after)} ({how}; {two(group.before)} in the original model)"
+    over = f"over {group.codes}, at {found}"
     if group.after >= threshold:
-        return f"People who were never unlearned are still found, at {found}, so the search itself works."
-    return f"But people who were never unlearned are not found either, at {found}: the search is too weak to say much."
+        return f"People who were never unlearned are still found {over}, so the search itself works."
+    return f"But people who were never unlearned are not found either {over}: this search is too weak to say much."
 
 
 def _who(group: AttackGroup) -> str:
@@ -137,3 +179,9 @@ def _who(group: AttackGroup) -> str:
 
 def _searches(n: int) -> str:
     return "one search" if n == 1 else f"{n} searches"
+
+
+def _nearer(n: int, people: int) -> str:
+    if n == 0:
+        return f"None of {count(people)} other people is"
+    return f"{count(n)} of {count(people)} other people {'is' if n == 1 else 'are'}"

@@ -9,7 +9,8 @@ from pydantic import Field
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.record import Record
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""2 is read too: since then searches over Z, their cost, what their ends look like, how well the judge knows people."""
 
 
 class Rule(Record):

@@ -6,12 +6,13 @@ import statistics
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from guide_plugin.report.attack_groups import counted, share_above
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.recovery_figures import RecoveryFigures
 
 
 class SummaryRow(NamedTuple):
-    """One line: a similarity to the original's picture, original and redacted model.
+    """One line: a similarity to the original's picture, or a share, original and redacted model.
 
     Attributes:
         key: its name for programs.
@@ -44,13 +45,18 @@ def summary_rows(found: Findings) -> Iterator[SummaryRow]:
             yield SummaryRow(key, label, before, after)
     if found.recovery is not None:
         tried = {attack.codes for attack in found.recovery.attacks}
-        for codes, key, name in (("W", "w", "a plausible code"), ("W+", "w_plus", "a code per layer")):
+        for codes, key, name in (
+            ("W", "w", "a plausible code"),
+            ("Z", "z", "a plausible code"),
+            ("W+", "w_plus", "a code per layer"),
+        ):
             if codes not in tried:
                 continue
             label = f"brought back with {name} ({codes})"
             yield SummaryRow(f"recovered_{key}", label, *_attacked(found.recovery, codes, "subject"))
             label = "  people never unlearned, median"
             yield SummaryRow(f"recovered_{key}_controls", label, *_attacked(found.recovery, codes, "control"))
+        yield from _of_searches(found.recovery, reference.threshold)
     yield SummaryRow("bystanders_median", f"{bystanders.n} bystanders, median", 1.0, bystanders.median)
     yield SummaryRow("bystanders_q05", "  the 5 % that changed most, at most", 1.0, bystanders.q05)
     yield SummaryRow("bystanders_minimum", "  the one that changed most", 1.0, bystanders.minimum)
@@ -58,6 +64,22 @@ def summary_rows(found: Findings) -> Iterator[SummaryRow]:
     yield SummaryRow("strangers_median", "for comparison: two strangers, median", strangers, None)
     label = f"  {reference.false_accept:.1%} of strangers score more than"
     yield SummaryRow("threshold", label, reference.threshold, None)
+    if reference.known is not None:
+        yield SummaryRow("judge_knows", "  share of same-person pairs above that", reference.known, None)
+    if found.erasure is not None:
+        erased = found.erasure
+        yield SummaryRow("ea", f"erased, of {erased.pictures} pictures of the subject (EA)", 0.0, erased.ea)
+        yield SummaryRow("ra", f"retained, of {erased.people} bystanders (RA)", 1.0, erased.ra)
+        yield SummaryRow("erb", "  balance of both (ERB)", 0.0, erased.erb)
+
+
+def _of_searches(recovery: RecoveryFigures, threshold: float) -> Iterator[SummaryRow]:
+    """Yield what share of the searches that the verdict counts end as the same person."""
+    attacks = counted(recovery.attacks)
+    if attacks:
+        before = sum(attack.before[-1] >= threshold for attack in attacks) / len(attacks)
+        label = f"  share of the {len(attacks)} searches that succeed"
+        yield SummaryRow("searches_above", label, before, share_above(attacks, threshold))
 
 
 def _attacked(recovery: RecoveryFigures, codes: str, who: str) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from guide_plugin.report.attack_groups import group_of, grouped
+from guide_plugin.report.attack_groups import group_of, plausible
 from guide_plugin.report.findings import Findings
 from guide_plugin.report.numbers import count, share, three, two
 from guide_plugin.report.schema import Report
@@ -119,7 +119,7 @@ def bystander_words(found: Findings) -> str:
 
 def _recovery(found: Findings) -> list[str]:
     threshold = found.reference.threshold
-    groups = grouped(found.recovery.attacks, "W") if found.recovery else []
+    groups = plausible(found.recovery.attacks) if found.recovery else []
     person = group_of(groups, "subject", "hold-out")
     if not person:
         return []
@@ -127,6 +127,40 @@ def _recovery(found: Findings) -> list[str]:
     if after >= threshold:
         return [f"Somebody who searches for the person still finds them, at {two(after)}."]
     return [f"Somebody who searches for the person among plausible codes gets to {two(after)} at best."]
+
+
+def knowledge_words(found: Findings) -> str | None:
+    """Say how well the judge knows people on this model, and whether it sees them from their mean on."""
+    reference = found.reference
+    if reference.known is None:
+        return None
+    says = (
+        f"Of pairs of pictures of one person, the judge knows {share(reference.known)} by that threshold. The rest, it "
+        "would not find again."
+    )
+    if reference.photo_pairs:
+        says += (
+            f" Of {count(reference.photo_pairs)} pairs of the person’s photos it knows {reference.photo_pairs_known}."
+        )
+    if reference.centred:
+        says += (
+            f" To the judge’s own embeddings all people of this model look alike (the median pair of strangers scores "
+            f"{three(reference.alike)}), so every similarity is taken from their mean."
+        )
+    return says
+
+
+def erasure_words(found: Findings) -> str | None:
+    """Say who is verified before and after, as methods are ranked by it."""
+    erased = found.erasure
+    if erased is None:
+        return None
+    return (
+        f"Of {count(erased.pictures)} pictures that the judge verified as the person when the original drew them "
+        "(their own code, codes nearby, photos, and what the counted searches end at), it no longer verifies "
+        f"{share(erased.ea)} when the redacted model draws them (EA); of {count(erased.people)} other people it still "
+        f"verifies {share(erased.ra)} (RA). The harmonic mean of both is {three(erased.erb)} (ERB)."
+    )
 
 
 def similarity_words(found: Findings) -> str:
