@@ -40,7 +40,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--device", type=click.Choice(["auto", "cuda", "mps", "cpu"]), help="Where to compute [auto].")
 @click.option("--precision", type=click.Choice(["float32", "bf16"]), help="How to train [float32].")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
-def evaluate(as_json: bool, **options: Any) -> None:
+def evaluate(protocol: str, as_json: bool, **options: Any) -> None:
     """Unlearn and measure as GUIDE's paper did, in up to three cases, with the published numbers beside."""
     from guide_plugin.evaluation.protocol import Request, evaluate
     from guide_plugin.evaluation.table import evaluation_lines
@@ -54,6 +54,7 @@ def evaluate(as_json: bool, **options: Any) -> None:
     chosen = {key: options[key] for key in (*own, "real_statistics", "published")}
     with Lines() as display:
         host = plugin_host()
-        recipe = recipe_from({**{name: options[name] for name in asked}, "audit": "off"}, host)
+        asked_for = {name: options[name] for name in asked} | {"operator": protocol, "audit": "off"}
+        recipe = recipe_from(asked_for, host)
         record, folder = evaluate(Request(recipe, **chosen), options["output"], host, display)
     click.echo(record.model_dump_json(indent=2) if as_json else evaluation_lines(record, folder))
