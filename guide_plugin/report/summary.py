@@ -78,7 +78,7 @@ def _of_searches(recovery: RecoveryFigures, threshold: float) -> Iterator[Summar
     attacks = counted(recovery.attacks)
     if attacks:
         before = sum(attack.before[-1] >= threshold for attack in attacks) / len(attacks)
-        label = f"  share of the {len(attacks)} searches that succeed"
+        label = f"share of {len(attacks)} searches (W, Z) that succeed"
         yield SummaryRow("searches_above", label, before, share_above(attacks, threshold))
 
 
