@@ -58,9 +58,19 @@ def test_a_search_over_w_goes_no_further_than_random_codes_lie() -> None:
     u = descend(space, space.broadcast(painter.mean_latent()), 400, 0.1, apart)
     assert space.codes(u).shape == (1, LAYERS, WIDTH)
     assert u.norm().item() == pytest.approx(space.distribution.radius, rel=1e-4)
-    assert torch.nn.functional.cosine_similarity(u[0, 0], goal, dim=0) > 0.9
+    assert torch.nn.functional.cosine_similarity(u[0, 0], goal, dim=0) > 0.8
 
 
 def test_codes_that_are_made_from_nothing_have_no_noise_to_search() -> None:
     assert Painter().sample_noise(2, seeded()) is None
     assert noise_radius(Painter(), seeded()) is None
+
+
+def test_a_model_in_training_gathers_no_gradients_from_a_search() -> None:
+    painter = Painter()
+    painter.weight.requires_grad_(True)
+    space = White(measure_distribution(painter, seeded()), painter.latent_shape)
+    first = space.broadcast(painter.sample_latents(2, seeded()))
+    found = descend(space, first, 3, 0.1, lambda w, _: painter.synthesize(w).image.square().sum())
+    assert not torch.equal(found, first)
+    assert painter.weight.grad is None

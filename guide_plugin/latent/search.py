@@ -106,8 +106,7 @@ def descend(
     optimiser = torch.optim.Adam([u], lr=lr)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * rate((step + 0.5) / steps)
-        optimiser.zero_grad()
-        loss(space.codes(u), step).backward()
+        (u.grad,) = torch.autograd.grad(loss(space.codes(u), step), u)  # a model that is searched learns nothing
         optimiser.step()
         with torch.no_grad():
             u.copy_(space.within(u))

@@ -14,7 +14,7 @@ from guide_plugin.operators.fold.folding import Anchors, fold, targets_of
 from guide_plugin.operators.fold.likeness import Likeness
 from guide_plugin.operators.fold.pools import Pool
 
-EDGE = 0.3
+EDGE = 0.2
 """How far below the fold a code's likeness lies at most to be among the people who are kept."""
 LOOKS = 3
 """Jitters that a similarity is the mean of, where a code is sorted by it."""
@@ -63,9 +63,14 @@ class Finds:
         wanted = fold(similarity, judgement.s0, judgement.kappa)
         return targets_of(codes, self.anchors, wanted, lambda w: judgement.similarity(self.original, w, looks=2))
 
-    def sort_in(self, codes: Tensor) -> None:
-        """Put codes [n, *latent_shape] where they belong by the original's pictures of them."""
-        similarity = self.judgement.similarity(self.original, codes)
+    def sort_in(self, codes: Tensor, similarity: Tensor | None = None) -> None:
+        """Put codes [n, *latent_shape] where they belong by the original's pictures of them.
+
+        Args:
+            similarity: how like each subject those are, where that is known [n, P].
+        """
+        if similarity is None:
+            similarity = self.judgement.similarity(self.original, codes)
         above = (similarity > self.judgement.s0).any(dim=1)
         edge = (similarity > self.judgement.s0 - EDGE).any(dim=1) & ~above
         self.add_pairs(codes[above], similarity[above])

@@ -99,6 +99,7 @@ class Fold(Operator[FoldSettings]):
         radius = noise_radius(teacher, rng)
         if radius is not None:
             self.searches.append(over_z(radius, teacher, s.searches, rng))
+        self.finds.sort_in(crowd.codes, crowd.similarity)
         self.find_first_codes(wanted.codes)
         trained = dict(student.trainable_parameters())
         probes = bystander_probes(student, self.perceptual, self.recogniser, rng, self.batch)
