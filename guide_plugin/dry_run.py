@@ -101,7 +101,8 @@ def describe(plan: Plan, display: Display, output: Path | None = None) -> dict[s
         "suggested_by_model": sorted({**suggested.method, **suggested.networks, **suggested.photos}),
         "writes": str(output or default_output(plan.source)),
         "bytes_written_at_most": plan.bytes_written,
-        "bytes_in_memory_at_least": 4 * (2 * parameters + 3 * plan.trained_parameters),
+        "bytes_in_memory_at_least": 4 * (2 * parameters + 3 * plan.trained_parameters)
+        + plan.operator.bytes_beside(weight for _, weight in plan.teacher.trainable_parameters()),
         "seconds_of_training": _seconds_of_training(plan),
         "publishes": _publishes(plan.recipe.release, plan.source, set(files)),
     }

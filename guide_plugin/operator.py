@@ -9,6 +9,7 @@ new process: `prepare` with equal arguments, then the saved weights are put into
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -183,6 +184,23 @@ class Operator(ABC, Generic[SettingsT]):
         Called without `prepare`: it knows the settings alone.
         """
         return 5
+
+    def bytes_beside(self, weights: Iterable[Tensor]) -> int:
+        """Return how many bytes it holds beside the model, its gradients and two moments of each; none by default.
+
+        Called without `prepare`.
+
+        Args:
+            weights: what it will train.
+        """
+        return 0
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences about the training that whoever reads a report should not miss; none by default.
+
+        Called after the last step. As with `facts`, nothing here may say who the subject is.
+        """
+        return ()
 
     def facts(self) -> dict[str, Any]:
         """Return numbers about the prepared run that a report should quote (JSON values); none by default.

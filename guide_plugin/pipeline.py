@@ -15,7 +15,6 @@ import torch
 from guide_plugin.adapter import Adapter, LocalCheckpoint, Saved
 from guide_plugin.assessment import all_files, assess, bystander_sheets, hashes, write_pages
 from guide_plugin.audit.audit import Audited
-from guide_plugin.audit.drawing import under_all_views
 from guide_plugin.earlier import accepted_run, asked_of, reopened
 from guide_plugin.errors import Refused, UnlearnError, UsageError
 from guide_plugin.hub.push import Published
@@ -29,7 +28,7 @@ from guide_plugin.recipe import Recipe
 from guide_plugin.report.schema import Report, TrainingFigures
 from guide_plugin.run_dir import RunDir, RunRecord
 from guide_plugin.subject import Case, find_case
-from guide_plugin.training import Interrupted, Training, train
+from guide_plugin.training import Interrupted, Training, forgotten_below, train
 from guide_plugin.whole_files import CannotWrite, json_bytes, require_space, write_private
 
 
@@ -154,7 +153,8 @@ def _run(plan: Plan, case: Case, run: RunDir, host: PluginHost, display: Display
         redacted = type(student).load(LocalCheckpoint(run.staging, plan.claim.files), plan.teacher.device)
         figures = TrainingFigures(**vars(training))
         files = hashes(run.staging, all_files(run.staging))
-        report, audited = assess(plan, case, redacted, files, figures, plan.operator.facts(), display, saved.notes)
+        notes = (*saved.notes, *plan.operator.notes())
+        report, audited = assess(plan, case, redacted, files, figures, plan.operator.facts(), display, notes)
         unstaged: UnlearnError | None = None
         if plan.recipe.release.push and report.verdict.outcome == "pass":
             try:
@@ -208,26 +208,18 @@ def conclude(
 
 def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display: Display) -> tuple[Adapter, Training]:
     operator, teacher, method = plan.operator, plan.teacher, plan.recipe.method
-    display.stage("Unlearning")
+    display.stage("Getting to know the subject's neighbourhood")
     student = copy.deepcopy(teacher)
     for _, parameter in student.trainable_parameters():
         parameter.requires_grad_(True)
     rng = torch.Generator().manual_seed(stream_seed("training", method.training_seed))
     operator.prepare(student, teacher, subject, plan.networks, rng)
+    display.stage("Unlearning")
 
     def on_step(step: int, losses: Losses) -> None:
         display.step(step, operator.settings.steps, losses)
         if host.listens("unlearn_step"):
             host.notify("unlearn_step", step=step, losses=losses)
-
-    codes, views = under_all_views(teacher, subject.code)
-    with torch.no_grad():
-        known = plan.networks.recogniser(teacher.synthesize(codes, views).image)
-
-    def forgotten() -> bool:
-        with torch.no_grad():
-            now = plan.networks.recogniser(student.synthesize(codes, views).image)
-        return (known * now).sum(dim=1).max().item() < (method.stop_below or 0.0)
 
     with host.noticing_costs("unlearn_step"):
         training = train(
@@ -237,7 +229,9 @@ def _train(plan: Plan, subject: Subject, run: RunDir, host: PluginHost, display:
             run,
             checkpoint_every=plan.recipe.machine.checkpoint_every,
             on_step=on_step,
-            stop_when=None if method.stop_below is None else forgotten,
+            stop_when=None
+            if method.stop_below is None
+            else forgotten_below(method.stop_below, teacher, student, subject.code, plan.networks.recogniser),
         )
     return student, training
 

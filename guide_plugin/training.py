@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from guide_plugin.adapter import Adapter
+from guide_plugin.audit.drawing import under_all_views
 from guide_plugin.errors import UnlearnError, UsageError
-from guide_plugin.operator import Losses, Operator, OperatorSettings
+from guide_plugin.operator import Embedder, Losses, Operator, OperatorSettings
 from guide_plugin.run_dir import Checkpoint, RunDir
 
 EARLY_STOP_EVERY = 25
@@ -118,6 +119,22 @@ def train(
         losses={name: table[:, i].tolist() for i, name in enumerate(terms)},
         stopped_early=stopped_early,
     )
+
+
+def forgotten_below(
+    level: float, teacher: Adapter, student: Adapter, w_u: Tensor, recogniser: Embedder
+) -> Callable[[], bool]:
+    """Return what asks whether the student's picture of the subject's code [1, …] is less like the teacher's."""
+    codes, views = under_all_views(teacher, w_u)
+    with torch.no_grad():
+        known = recogniser(teacher.synthesize(codes, views).image)
+
+    def forgotten() -> bool:
+        with torch.no_grad():
+            now = recogniser(student.synthesize(codes, views).image)
+        return (known * now).sum(dim=1).max().item() < level
+
+    return forgotten
 
 
 def _restore(

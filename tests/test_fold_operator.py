@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from guide_plugin.adapter import LocalCheckpoint
 from guide_plugin.operator import Networks, Subject
-from guide_plugin.operators.fold import unlearning
+from guide_plugin.operators.fold import draws, unlearning
 from guide_plugin.operators.fold.price import Price
 from guide_plugin.operators.fold.settings import FoldSettings
 from guide_plugin.operators.fold.unlearning import Fold
@@ -88,10 +88,12 @@ def test_several_people_are_unlearned_together(tiny_model: Path) -> None:
     scene = Scene(tiny_model, people=2)
     operator = scene.operator
     assert operator.s0.shape == (2,)
-    students, targets, forgotten = operator.draw_codes()
+    students, targets, forgotten = draws.draw_codes(
+        scene.teacher, operator.own, operator.own_targets, operator.finds, scene.rng
+    )
     assert torch.equal(students[:2], operator.own)
     assert torch.equal(targets[:2], operator.own_targets)
-    assert forgotten == len(students) - unlearning.RANDOM - min(unlearning.KEPT, len(students))
+    assert forgotten == 2 + draws.NEAR + draws.PAIRS
     assert torch.equal(students[forgotten:], targets[forgotten:])
     for _ in range(3):
         assert all(loss.isfinite() for loss in operator.step().values())

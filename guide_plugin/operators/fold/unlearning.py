@@ -15,7 +15,7 @@ falls to nothing and the run ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ from guide_plugin.latent.search import White, noise_radius
 from guide_plugin.operator import Losses, Networks, Operator, Subject
 from guide_plugin.operators.adam import adam_state, restore_adam
 from guide_plugin.operators.fold.crowd import drawn, gather
+from guide_plugin.operators.fold.draws import CODES_OF_A_STEP, draw_codes
 from guide_plugin.operators.fold.finds import Finds, Judgement
 from guide_plugin.operators.fold.folding import Anchors
 from guide_plugin.operators.fold.likeness import Jitter, draw_jitter, known_by
@@ -36,17 +37,20 @@ from guide_plugin.operators.fold.price import Price
 from guide_plugin.operators.fold.searches import RESTARTED, Hunt, over_w, over_z, wanted_of
 from guide_plugin.operators.fold.settings import FoldSettings
 from guide_plugin.operators.losses import Weights
-from guide_plugin.operators.white_weights import WhiteWeights, bystander_probes, factor_bytes, kronecker_factors
+from guide_plugin.operators.white_weights import (
+    PEOPLE,
+    PROBES,
+    WhiteWeights,
+    bystander_probes,
+    factor_bytes,
+    kronecker_factors,
+)
 from guide_plugin.vision.centring import measure_centring
 from guide_plugin.vision.perceptual import feature_distance
 
 PIXELS = 64 * 64 * 64
 """How many pixels are drawn at once."""
 
-NEAR, PAIRS, RANDOM, KEPT = 2, 8, 8, 4
-"""Codes of a step beside the subjects' own: around them, pairs with their targets, random people, and kept ones."""
-NEARBY = 0.25
-"""How far towards a random person a code around a subject's lies at most."""
 KEPT_IDENTITY = 0.08
 """What the identity of everybody else counts for, beside the perceptual distance's 1."""
 
@@ -121,7 +125,7 @@ class Fold(Operator[FoldSettings]):
     def step(self) -> Losses:
         if self.done and self.done % ROUND_EVERY == 0:
             self.search_round()
-        students, targets, forgotten = self.draw_codes()
+        students, targets, forgotten = draw_codes(self.teacher, self.own, self.own_targets, self.finds, self.rng)
         view = self.teacher.sample_views(1, self.rng)
         jitter = draw_jitter(len(students), self.rng, students.device)
         parts: list[Losses] = []
@@ -139,20 +143,6 @@ class Fold(Operator[FoldSettings]):
         self.done += 1
         terms = {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
         return {**terms, "price": terms["total"].new_tensor(self.price.value)}
-
-    @torch.no_grad()
-    def draw_codes(self) -> tuple[Tensor, Tensor, int]:
-        """Draw a step's codes, and those whose pictures they are to draw; the first so many are to be forgotten."""
-        random = self.teacher.sample_latents(RANDOM + NEAR, self.rng)
-        share = NEARBY * torch.rand(NEAR, *[1] * (random.dim() - 1), generator=self.rng).to(random)
-        who = torch.randint(len(self.own), (NEAR,), generator=self.rng).to(random.device)
-        offset = (random[RANDOM:] - self.own[who]) * share
-        codes, targets = self.finds.pairs.draw(PAIRS, self.rng)
-        (kept,) = self.finds.kept.draw(KEPT, self.rng)
-        stay = torch.cat([random[:RANDOM], kept])
-        students = torch.cat([self.own, self.own[who] + offset, codes, stay])
-        teachers = torch.cat([self.own_targets, self.own_targets[who] + offset, targets, stay])
-        return students, teachers, len(students) - len(stay)
 
     def losses(self, codes: Tensor, targets: Tensor, forget: int, view: View | None, jitter: Jitter) -> Losses:
         """Return the terms of codes against their targets, unweighted sums over pictures, and their weighted total.
@@ -204,7 +194,23 @@ class Fold(Operator[FoldSettings]):
         return self.done >= self.cooling_from + COOLING
 
     def pictures_per_step(self) -> int:
-        return 1 + NEAR + PAIRS + RANDOM + KEPT + 2 * self.settings.searches * ROUND_STEPS // ROUND_EVERY
+        s = self.settings
+        each = 1 + CODES_OF_A_STEP + 2 * s.searches * ROUND_STEPS // ROUND_EVERY
+        before = PROBES * PEOPLE + 2 * s.searches * FIRST_STEPS + s.crowd // 2  # a picture without gradients is half
+        return each + before // s.steps
+
+    def bytes_beside(self, weights: Iterable[Tensor]) -> int:
+        weights = list(weights)
+        return 2 * factor_bytes(weights) + 2 * sum(4 * weight.numel() for weight in weights)
+
+    def notes(self) -> tuple[str, ...]:
+        if self.price.settled:
+            return ()
+        level = self.line - self.settings.margin
+        return (
+            f"the searches beside the training did not settle: the best of the last round reached "
+            f"{self.best_search:.3f} by the recogniser that trained, and has to stay below {level:.3f}",
+        )
 
     def facts(self) -> dict[str, Any]:
         return {
