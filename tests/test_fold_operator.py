@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from guide_plugin.adapter import LocalCheckpoint
 from guide_plugin.operator import Networks, Subject
 from guide_plugin.operators.fold import draws, unlearning
-from guide_plugin.operators.fold.price import Price
+from guide_plugin.operators.fold.price import FIRST, Price
 from guide_plugin.operators.fold.settings import FoldSettings
 from guide_plugin.operators.fold.unlearning import Fold
 from guide_plugin.vision.perceptual import load_perceptual
@@ -60,7 +60,7 @@ def test_the_first_step_forgets_and_finds_everybody_else_in_place(tiny_model: Pa
     assert losses["keep_id"].abs() < 1e-5
     assert losses["forget_lpips"] > 0
     total = 1e-2 * losses["forget_mse"] + losses["forget_lpips"] + 0.1 * losses["forget_id"]
-    assert_close(losses["total"], total + 5 * losses["too_alike"])
+    assert_close(losses["total"], total + FIRST * losses["too_alike"])
     moved = [name for name, weight in scene.weights().items() if not torch.equal(weight, before[name])]
     assert len(moved) > len(before) / 2
     for name, weight in scene.teacher.trainable_parameters():
@@ -119,7 +119,7 @@ def test_searches_that_never_stay_below_are_told(tiny_model: Path) -> None:
     facts = operator.facts()
     assert operator.done == SMALL["steps"]
     assert not facts["settled"]
-    assert facts["price"] > 5
+    assert facts["price"] > FIRST
     assert facts["best_search"] > -1
 
 

@@ -175,10 +175,10 @@ class TestPool:
 class TestPrice:
     def test_it_rises_while_searches_get_above_and_falls_while_they_do_not(self) -> None:
         price = Price(5.0)
-        assert price.after(0.5).value == pytest.approx(5 * math.exp(0.3))
-        assert price.after(0.05).value == pytest.approx(5 * math.exp(0.15))
-        assert price.after(-0.05).value == pytest.approx(5 * math.exp(-0.15))
-        assert price.after(-3).value == pytest.approx(5 * math.exp(-0.3))
+        assert price.after(0.5).value == pytest.approx(5 * math.exp(0.4))
+        assert price.after(0.05).value == pytest.approx(5 * math.exp(0.2))
+        assert price.after(-0.05).value == pytest.approx(5 * math.exp(-0.2))
+        assert price.after(-3).value == pytest.approx(5 * math.exp(-0.4))
 
     def test_it_keeps_within_its_bounds(self) -> None:
         up = down = Price()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-FIRST, LOWEST, HIGHEST = 5.0, 0.5, 60.0
-STEP = 0.3
+FIRST, LOWEST, HIGHEST = 8.0, 0.5, 40.0
+STEP = 0.4
 """By which power of e a round moves the price at most."""
 REACH = 0.1
 """How far above or below the level a search has to end for that."""

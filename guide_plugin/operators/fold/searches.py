@@ -103,13 +103,18 @@ class LivingSearches:
     def __init__(self, space: Space, start: Callable[[int], Tensor], u: Tensor) -> None:
         self.space, self.start, self.u = space, start, u
 
+    @property
+    def climbing(self) -> int:
+        """How many of the searches, the first ones, climb the likeness; the others seek a picture."""
+        return round(CLIMBING * len(self.u))
+
     def run(self, hunt: Hunt, model: Adapter, steps: int, batch: int) -> tuple[Tensor, Tensor]:
         """Go on for so many steps; return the codes met on the way [m, *latent_shape], and where all stand [n, …]."""
         n, pictures = len(self.u), len(hunt.wanted.images)
         met, ends = [], []
         for chosen in torch.arange(n, device=self.u.device).split(batch):
             space = self.space.rows(chosen) if isinstance(self.space, Noise) else self.space
-            climbs = chosen < round(CLIMBING * n)
+            climbs = chosen < self.climbing
             *seen, self.u[chosen] = hunt.on(model, space, self.u[chosen], chosen % pictures, climbs, steps)
             met += seen
             with torch.no_grad():
