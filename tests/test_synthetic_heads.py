@@ -77,12 +77,12 @@ def test_the_detector_finds_heads_from_all_sides() -> None:
 
 
 def test_the_recognisers_know_people_from_other_sides() -> None:
-    """The full bar, 300 people from 6 sides and from all sources, is `synthetic_recognisers.measure`'s."""
+    """One code seen from three sides; `synthetic_recognisers.measure` has people in other light and clothes too."""
     z, yaw, person = measure.held_out(people=40, count=3)
-    images = measure.drawn(measure.load_generator(HEADS), z, yaw).images
+    images = measure.drawn(measure.load_generator(HEADS), z[::3].repeat_interleave(3, 0), yaw).images
     for name in RECOGNISERS:
         seen = pairs(embedded(load_recogniser(HEADS, name), images), person)
-        assert seen.known(1e-3) >= 0.4
+        assert seen.known(1e-3) >= 0.95
 
 
 def test_networks_are_those_of_the_first_demo() -> None:

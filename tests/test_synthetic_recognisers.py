@@ -179,3 +179,27 @@ def test_the_walk_names_the_seeds() -> None:
     for name, settings in RECOGNISERS.items():
         assert f"`{name}`" in walk
         assert str(settings["seed"]) in walk
+
+
+@pytest.mark.parametrize("name", RECOGNISERS)
+def test_a_face_cut_out_of_a_photo_is_still_the_photos(name: str, cut: sources.Demo) -> None:
+    """To reach: 0.9 at the median and 0.8 at the 5th percentile; the README has what 1,800 photos give."""
+    network = faces.load_recogniser(DEMO_MODEL, name)
+    whole = embedded(network, cut.rendered.of(cut.cut.used).images)
+    alike = (whole * embedded(network, cut.cut.pictures.images)).sum(1)
+    assert alike.median() >= 0.9
+    assert alike.quantile(0.05) >= 0.8
+
+
+@pytest.mark.slow
+def test_the_networks_know_people_from_every_source() -> None:
+    """The bar is 0.95, on 300 people: 60 scatter about it, and drawn heads fall short of it, as the README says."""
+    demos = {
+        "faces": sources.face_pictures(DEMO_MODEL, 60),
+        "heads": sources.head_pictures(MODELS / "synthetic-heads", 60),
+    }
+    for name in RECOGNISERS:
+        network = faces.load_recogniser(DEMO_MODEL, name)
+        for source, seen in measure.sources(demos).items():
+            least = 0.7 if source == "heads, drawn by the generator" else 0.92
+            assert pairs(embedded(network, seen.images), seen.person).known(1e-3) >= least, (name, source)
