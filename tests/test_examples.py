@@ -27,7 +27,7 @@ def test_a_toolkit_mounts_us_and_its_gates_count(
 
 
 def test_the_result_is_drawn(tmp_path: Path) -> None:
-    method = {"settings": {"steps": 1}}
+    method = {"operator": "guide", "settings": {"steps": 1}}
     audit = {**SMALL_AUDIT, "rules": {"bystander_median": -0.9}}
     recipe = Recipe.model_validate({"hub": str(DEMO_MODEL), "method": method, "audit": audit})
     outcome = unlearn(recipe, tmp_path / "run")

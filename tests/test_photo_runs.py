@@ -36,7 +36,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def recipe(photos: list[Path], settings: dict[str, Any], search: int = 60, **parts: Any) -> Recipe:
     subject = {"faces": photos[:1], "holdout_faces": photos[1:], **parts.pop("subject", {})}
-    method = {"settings": {"steps": 5, **settings}}
+    method = {"operator": "guide", "settings": {"steps": 5, **settings}}
     audit = {**LITTLE, **parts.pop("audit", {})}
     return Recipe.model_validate(
         {
