@@ -94,7 +94,8 @@ class Hunt:
             apart = apart + feature_distance(self.perceptual.features(image), features) + IDENTITY * (1 - alike)
             return torch.where(climbs, -alike, apart).sum()
 
-        return [*met, descend(space, u, steps, LR, loss, rate=lambda done: 1.0)]
+        end = descend(space, u, steps, LR, loss, rate=lambda done: 1.0)
+        return [*met, end]
 
 
 class LivingSearches:

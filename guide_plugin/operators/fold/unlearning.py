@@ -48,9 +48,7 @@ from guide_plugin.operators.white_weights import (
 from guide_plugin.vision.centring import measure_centring
 from guide_plugin.vision.perceptual import feature_distance
 
-PIXELS = 64 * 64 * 64
-"""How many pixels are drawn at once."""
-
+PIXELS = 64 * 64 * 64  # drawn at once
 KEPT_IDENTITY = 0.08
 """What the identity of everybody else counts for, beside the perceptual distance's 1."""
 
