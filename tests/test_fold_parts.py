@@ -18,10 +18,11 @@ from guide_plugin.operators.fold import crowd as crowd_module
 from guide_plugin.operators.fold.crowd import gather
 from guide_plugin.operators.fold.finds import EDGE, Finds, Judgement
 from guide_plugin.operators.fold.folding import LEAST_SHARE, Anchors, fold, targets_of
-from guide_plugin.operators.fold.likeness import Jitter, Likeness, draw_jitter, known_by
+from guide_plugin.operators.fold.likeness import Likeness, known_by
 from guide_plugin.operators.fold.pools import CAPACITY, RECENT, Pool
 from guide_plugin.operators.fold.price import HIGHEST, LOWEST, Price
 from guide_plugin.operators.fold.searches import Hunt, Wanted, over_w, over_z, wanted_of
+from guide_plugin.vision.jitter import Jitter, draw_jitter, under_jitter
 from tests.planted import CPU, LAYERS, MEAN, NETWORKS, SUBJECT, WIDTH, Painter, read_code
 
 
@@ -149,6 +150,15 @@ class TestLikeness:
         assert_close(jitter.rows(slice(1, 3))(images[1:3]), seen[1:3])
         seen.sum().backward()
         assert images.grad.abs().sum() > 0
+
+    def test_a_search_is_led_under_jitter_and_judged_as_it_is(self) -> None:
+        images = torch.rand(2, 3, 8, 8, generator=seeded())
+        recogniser = under_jitter(read_code, seeded(2))
+        assert torch.equal(recogniser(images), read_code(images))
+        drawn = images.clone().requires_grad_(True)
+        first, second = recogniser(drawn), recogniser(drawn)
+        assert not torch.equal(first, second)
+        assert_close(first, read_code(draw_jitter(2, seeded(2), CPU)(images)))
 
     def test_equal_streams_disturb_alike_and_later_draws_differ(self) -> None:
         rng = seeded(2)

@@ -17,6 +17,7 @@ from guide_plugin.inversion import Inversion, InversionSettings, invert, invert_
 from guide_plugin.latent.search import Noise, noise_radius
 from guide_plugin.operator import Embedder, Losses, PerceptualFeatures
 from guide_plugin.report.recovery_figures import Codes, Guide, Start
+from guide_plugin.vision.jitter import under_jitter
 
 CURVE_POINTS = 10
 
@@ -84,8 +85,12 @@ class Attacker:
         return None
 
     def by_the_judge(self, adapter: Adapter) -> list[Searches]:
-        """Search for the subject led by the judge's opinion of the face, in place of the trainer's."""
-        judge = replace(self, recogniser=self.judge, guide="judge", seed=self.seed + 3)
+        """Search for the subject led by the judge's opinion of the face under jitter, in place of the trainer's.
+
+        Without jitter a search that is led by the network that judges it finds what fools this network.
+        """
+        leads = under_jitter(self.judge, self._rng(6))
+        judge = replace(self, recogniser=leads, guide="judge", seed=self.seed + 3)
         w, z = (led_by_the_judge(self.targets, self.effort, start) for start in ("mean", self._anywhere))
         return [judge.over_w(adapter, w), *judge.over_z(adapter, z)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-FIRST, LOWEST, HIGHEST = 8.0, 0.5, 40.0
+FIRST, LOWEST, HIGHEST = 20.0, 0.5, 60.0
 STEP = 0.4
 """By which power of e a round moves the price at most."""
 REACH = 0.1
@@ -26,6 +26,7 @@ class Price:
 
     @property
     def settled(self) -> bool:
+        """Whether the searches have stayed below for long enough."""
         return self.rounds_below >= SETTLED_AFTER
 
     def after(self, excess: float) -> Price:

@@ -19,7 +19,7 @@ class FoldSettings(AdamSettings):
         0.5, description="how steeply likeness falls again beyond the fold; 0 keeps it at its level"
     )
     margin: NonNegativeFloat = Field(
-        0.05, description="how far below the line of two strangers the training's own searches have to stay"
+        0.15, description="how far below the line of two strangers the training's own searches have to stay"
     )
     searches: PositiveInt = Field(
         8, description="searches for the subject beside the training, over W, and as many over Z where there is one"

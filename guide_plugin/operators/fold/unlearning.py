@@ -32,7 +32,7 @@ from guide_plugin.operators.fold.crowd import drawn, gather
 from guide_plugin.operators.fold.draws import CODES_OF_A_STEP, draw_codes
 from guide_plugin.operators.fold.finds import Finds, Judgement
 from guide_plugin.operators.fold.folding import Anchors
-from guide_plugin.operators.fold.likeness import Jitter, draw_jitter, known_by
+from guide_plugin.operators.fold.likeness import known_by
 from guide_plugin.operators.fold.price import Price
 from guide_plugin.operators.fold.searches import RESTARTED, Hunt, over_w, over_z, wanted_of
 from guide_plugin.operators.fold.settings import FoldSettings
@@ -46,11 +46,11 @@ from guide_plugin.operators.white_weights import (
     kronecker_factors,
 )
 from guide_plugin.vision.centring import measure_centring
+from guide_plugin.vision.jitter import Jitter, draw_jitter
 from guide_plugin.vision.perceptual import feature_distance
 
 PIXELS = 64 * 64 * 64  # drawn at once
-KEPT_IDENTITY = 0.08
-"""What the identity of everybody else counts for, beside the perceptual distance's 1."""
+KEPT_IDENTITY = 0.08  # beside the perceptual distance's 1
 
 LINES, SHARES = 24, (0.3, 0.45, 0.6, 0.75, 0.9)
 """First codes: on the way from so many random people to the subject, at these shares of it."""
@@ -204,9 +204,9 @@ class Fold(Operator[FoldSettings]):
         return 2 * factor_bytes(weights) + 2 * sum(4 * weight.numel() for weight in weights)
 
     def notes(self) -> tuple[str, ...]:
-        if self.price.settled:
-            return ()
         level = self.line - self.settings.margin
+        if self.best_search <= level:
+            return ()
         return (
             f"the searches beside the training did not settle: the best of the last round reached "
             f"{self.best_search:.3f} by the recogniser that trained, and has to stay below {level:.3f}",
@@ -217,7 +217,7 @@ class Fold(Operator[FoldSettings]):
             "s0": self.s0.tolist(),
             "line": self.line,
             "best_search": self.best_search,
-            "settled": self.price.settled,
+            "settled": self.best_search <= self.line - self.settings.margin,
             "price": self.price.value,
             "pairs": len(self.finds.pairs),
             "kept": len(self.finds.kept),
