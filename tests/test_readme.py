@@ -22,9 +22,12 @@ CI = (REPOSITORY / ".ci" / "run").read_text("utf-8")
 
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
-    """Return what every command finds; the sandbox adds what it prints, as a reader would paste it."""
+    """Return what every command finds; the sandbox adds what it prints, as a reader would paste it.
+
+    One thread each: other tests run beside, and the figures of a training are the same again.
+    """
     scripts = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
