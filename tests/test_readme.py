@@ -27,7 +27,8 @@ def environment() -> dict[str, str]:
     One thread each: other tests run beside, and the figures of a training are the same again.
     """
     scripts = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
