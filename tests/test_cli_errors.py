@@ -140,7 +140,7 @@ def test_a_checkpoint_error_names_the_adapter(own_tiny_model: Path, run: Run) ->
         (["--set", "nonsense"], ["nonsense", "KEY=VALUE"]),
         (["--recogniser", "nobody"], ["nobody", "Known: arcface, curricularface, dlib, facenet, facenet-casia, small"]),
         (["--judge", "nobody"], ["nobody", "Known: arcface, curricularface, dlib, facenet, facenet-casia, small"]),
-        (["--operator", "magic"], ["magic", "Known: baseline, guide"]),
+        (["--operator", "magic"], ["magic", "Known: baseline, fold, guide"]),
         (["--perceptual", "eyes"], ["eyes", "Known:"]),
         (["--face", f"{CANARY}.jpg"], ["--face photo does not exist"]),
         (["--holdout-face", f"{CANARY}.jpg"], ["--holdout-face needs a --face"]),

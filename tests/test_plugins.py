@@ -29,7 +29,7 @@ from hub_adapters.stylegan2.adapter import StyleGAN2
 from tests.conftest import SMALL_AUDIT, plugin, raising
 
 RECORD = RunRecord(Path("run"), "stylegan2", "guide")
-BUILT_IN = {"checkpoints", "diffusion", "eg3d", "guide", "recognisers", "stylegan2", "stylegan3"}
+BUILT_IN = {"checkpoints", "diffusion", "eg3d", "fold", "guide", "recognisers", "stylegan2", "stylegan3"}
 ADAPTERS = {"eg3d", "latent-diffusion", "pixel-diffusion", "stylegan2", "stylegan3", "text-to-image"}
 
 
@@ -53,7 +53,7 @@ def test_the_built_in_parts_come_in_through_entry_points() -> None:
     host = PluginHost()
     assert working(host) == BUILT_IN
     assert {info.distribution for info in host.plugins} == {"guide-plugin"}
-    assert (set(host.adapters), set(host.operators)) == (ADAPTERS, {"baseline", "guide"})
+    assert (set(host.adapters), set(host.operators)) == (ADAPTERS, {"baseline", "fold", "guide"})
     assert set(host.recognisers) == {"arcface", "curricularface", "dlib", "facenet", "facenet-casia", "small"}
 
 
