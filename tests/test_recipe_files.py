@@ -127,7 +127,7 @@ PLACED = {
     "subject.control_faces": '[subject]\ncontrol_faces = ["{}"]',
     "audit.inception": '[audit]\ninception = "{}"',
     "audit.real_statistics": '[audit]\nreal_statistics = "{}"',
-    "method.settings.w_avg": '[method.settings]\nw_avg = "{}"',
+    "method.settings.w_avg": '[method]\noperator = "guide"\n[method.settings]\nw_avg = "{}"',
 }
 
 
@@ -178,7 +178,9 @@ def test_a_model_beside_the_recipe_is_meant_before_one_on_the_hub(tmp_path: Path
 
 def test_settings_that_look_like_paths_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    recipe = read_recipe(write(tmp_path, 'hub = "m"\n[method.settings]\nd = "data"\nlow_memory = true'))
+    recipe = read_recipe(
+        write(tmp_path, 'hub = "m"\n[method]\noperator = "guide"\n[method.settings]\nd = "data"\nlow_memory = true')
+    )
     assert recipe.method.settings == {"d": "data", "low_memory": True}
 
 
@@ -222,7 +224,7 @@ def test_a_run_by_recipe_is_written_down_whole(run: Run, own_tiny_model: Path, t
 WRONG = {
     "unknown key": ("[subject]\nfacs = ['x']", "no option facs in [subject]", "Did you mean faces?"),
     "unknown table": ("[sujbect]\nseed = 1", "no option sujbect", "Did you mean subject?"),
-    "unknown setting": ("[method.settings]\nlarning = 1", "no option larning in [method.settings]", "Known there: "),
+    "unknown setting": ("[method.settings]\nzzz = 1", "no option zzz in [method.settings]", "Known there: "),
     "key in another table": ("[subject]\nfrechet = 1", "no option frechet", "It belongs in [audit.rules]"),
     "key below a table": ("[subject]\nfile = 'x'", "no option file in [subject]", "at the top"),
     "setting outside": ("[method]\nlr = 1", "no option lr in [method]", "[method.settings]"),
