@@ -142,7 +142,7 @@ def test_a_plugin_that_holds_on_to_memory_is_named(
     monkeypatch.setattr(plugin_calls, "LARGE_GROWTH", 64 * 2**20)
     kept: list[bytes] = []
     with pytest.warns(PluginWarning, match=r"the process grew by \d+ MB during .* unlearn_step of plugin hostile"):
-        run_with(tiny_model, tmp_path / "run", unlearn_step=lambda: kept.append(b"\1" * (32 * 2**20)))
+        run_with(tiny_model, tmp_path / "run", unlearn_step=lambda: kept.append(b"\1" * (64 * 2**20)))
 
 
 def test_a_plugin_can_neither_hold_the_graph_nor_change_the_figures(tiny_model: Path, tmp_path: Path) -> None:
