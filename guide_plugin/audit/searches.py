@@ -107,7 +107,7 @@ class Attacker:
         return [*found, *self.over_z(adapter, z)]
 
     def _rng(self, stream: int) -> torch.Generator:
-        """Return one of three streams: what is drawn from one moves no other, in whichever generator."""
+        """Return a stream of its own: what is drawn from one moves no other, in whichever generator."""
         return torch.Generator().manual_seed(self.seed + stream)
 
     def over_w(self, adapter: Adapter, aims: list[Aim]) -> Searches:

@@ -24,6 +24,7 @@ from torch.nn import Parameter
 
 from guide_plugin.adapter import Adapter
 from guide_plugin.operator import Embedder, PerceptualFeatures
+from guide_plugin.operators.views import for_each
 
 DAMPING = 0.1
 PROBES, PEOPLE = 60, 8
@@ -68,7 +69,7 @@ def bystander_probes(
     for _ in range(PROBES):
         codes = generator.sample_latents(min(PEOPLE, batch), rng)
         view = generator.sample_views(1, rng)
-        image = generator.synthesize(codes, None if view is None else view.expand(len(codes), *view.shape[1:])).image
+        image = generator.synthesize(codes, for_each(view, codes)).image
         seen = [image, *perceptual.features(image), IDENTITY * recogniser(image)]
         cotangents = (torch.randn(part.shape, generator=rng).to(part) / part[0].numel() ** 0.5 for part in seen)
         yield torch.stack([(part * c).sum() for part, c in zip(seen, cotangents, strict=True)]).sum()

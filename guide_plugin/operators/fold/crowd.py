@@ -9,6 +9,7 @@ from torch import Tensor
 
 from guide_plugin.adapter import Adapter, View
 from guide_plugin.operators.fold.likeness import Likeness
+from guide_plugin.operators.views import for_each
 from guide_plugin.report.contact_sheet import to_image
 from guide_plugin.vision.face_detection import FaceDetector
 from guide_plugin.vision.sharpness import sharpness
@@ -96,4 +97,4 @@ def _with_faces(generator: Adapter, codes: Tensor, chosen: Tensor, view: View | 
 
 def drawn(generator: Adapter, codes: Tensor, view: View | None) -> Tensor:
     """Draw codes [n, …], all in one view [1, …]."""
-    return generator.synthesize(codes, None if view is None else view.expand(len(codes), *view.shape[1:])).image
+    return generator.synthesize(codes, for_each(view, codes)).image

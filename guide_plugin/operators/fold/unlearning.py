@@ -37,6 +37,7 @@ from guide_plugin.operators.fold.price import Price
 from guide_plugin.operators.fold.searches import RESTARTED, Hunt, over_w, over_z, wanted_of
 from guide_plugin.operators.fold.settings import FoldSettings
 from guide_plugin.operators.losses import Weights
+from guide_plugin.operators.views import for_each
 from guide_plugin.operators.white_weights import (
     PEOPLE,
     PROBES,
@@ -150,10 +151,10 @@ class Fold(Operator[FoldSettings]):
         """
         autocast = torch.autocast(codes.device.type, self.precision, enabled=self.precision != torch.float32)
         with torch.no_grad(), autocast:
-            teacher = self.teacher.synthesize(targets, _each(view, targets))
+            teacher = self.teacher.synthesize(targets, for_each(view, targets))
             features, known = self.perceptual.features(teacher.image), self.recogniser(jitter(teacher.image))
         with autocast:
-            student = self.student.synthesize(codes, _each(view, codes))
+            student = self.student.synthesize(codes, for_each(view, codes))
             embedding = self.recogniser(jitter(student.image))
             lpips = feature_distance(self.perceptual.features(student.image), features)
         identity = 1 - (embedding.float() * known.float()).sum(dim=1)
@@ -244,7 +245,3 @@ class Fold(Operator[FoldSettings]):
             pool.columns = [state[f"{name}.{i}"].to(column) for i, column in enumerate(pool.columns)]
         for i, search in enumerate(self.searches):
             search.u = state[f"searches.{i}"].to(search.u)
-
-
-def _each(view: View | None, codes: Tensor) -> View | None:
-    return None if view is None else view.expand(len(codes), *view.shape[1:])

@@ -49,6 +49,7 @@ from guide_plugin.operators.guide.target import (
 )
 from guide_plugin.operators.losses import Distance, Look, Weights, distance, join, look
 from guide_plugin.operators.mean_code import distance_from_mean, mean_code
+from guide_plugin.operators.views import for_each
 
 CPU_PIXELS = 16 * 64 * 64
 """How many pixels, of pictures or features, a CPU draws at once: at 64×64 a whole step, at 256×256 code by code."""
@@ -134,7 +135,7 @@ class Guide(Operator[GuideSettings]):
                 self.student.device.type, self.networks.precision, enabled=self.networks.precision != torch.float32
             ):
                 target = self.look_at_teacher(teachers[chosen], draws.view, k, holds_target=start == 0)
-                drawn = self.student.synthesize(students[chosen], _for_each(draws.view, students[chosen]))
+                drawn = self.student.synthesize(students[chosen], for_each(draws.view, students[chosen]))
                 apart = distance(look(drawn, self.networks, k), target)
             self.loss(apart).backward()
             chunks.append(Distance(*(part.detach() for part in apart)))
@@ -150,7 +151,7 @@ class Guide(Operator[GuideSettings]):
     def look_at_teacher(self, codes: Tensor, view: View | None, k: int, holds_target: bool) -> Look:
         """Look at the teacher's pictures of `codes`; the target itself, first of its chunk, is looked at once a run."""
         if not holds_target or view is not None:
-            return look(self.teacher.synthesize(codes, _for_each(view, codes)), self.networks, k)
+            return look(self.teacher.synthesize(codes, for_each(view, codes)), self.networks, k)
         if self.target_look is None:
             self.target_look = look(self.teacher.synthesize(codes[:1]), self.networks, 1)
         if len(codes) == 1:
@@ -176,7 +177,3 @@ class Guide(Operator[GuideSettings]):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         restore_adam(self.optimizer, state)
-
-
-def _for_each(view: View | None, codes: Tensor) -> View | None:
-    return None if view is None else view.expand(len(codes), *view.shape[1:])
