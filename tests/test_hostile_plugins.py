@@ -139,7 +139,7 @@ def test_slowness_is_a_part_of_the_time_and_more_than_a_moment() -> None:
 def test_a_plugin_that_holds_on_to_memory_is_named(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_calls, "LARGE_GROWTH", 64 * 2**20)
+    monkeypatch.setattr(plugin_calls, "LARGE_GROWTH", 16 * 2**20)
     kept: list[bytes] = []
     with pytest.warns(PluginWarning, match=r"the process grew by \d+ MB during .* unlearn_step of plugin hostile"):
         run_with(tiny_model, tmp_path / "run", unlearn_step=lambda: kept.append(b"\1" * (64 * 2**20)))
